@@ -1,0 +1,29 @@
+//! What must happen after a commit, as plain ids: never personal data (MN-02).
+
+use super::coded::coded;
+
+coded! {
+    /// The kinds of work in the outbox.
+    TaskKind {
+        /// Hand one mail over; the reference is the mail's id.
+        Mail = 1 "mail",
+        /// Bring one person in step at the destinations; the reference is the subject's id.
+        Sync = 2 "sync",
+        /// Read an uploaded list; the reference is the import's id.
+        Import = 3 "import",
+        /// Freeze a round's audience; the reference is the campaign's id.
+        Launch = 4 "launch",
+    }
+}
+
+coded! {
+    /// Where a task stands. A task that is done is no longer there.
+    TaskState {
+        /// Waits until it is due.
+        Queued = 1 "queued",
+        /// A worker holds it under a lease.
+        Claimed = 2 "claimed",
+        /// Given up; a person has to look.
+        Parked = 3 "parked",
+    }
+}
