@@ -1,0 +1,193 @@
+//! A controller's keys, opened for use. Each use has keys of its own (SE-02), in versions: the newest writes, older
+//! ones still read. The "never mail" list is looked up under every version, as an erased address cannot be hashed
+//! anew (SU-04).
+
+use std::collections::BTreeMap;
+
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use super::field::{self, Place, SealError};
+use super::index;
+use super::secret::Key;
+
+/// What a controller's key is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum KeyUse {
+    /// Seals subject keys, settings' secrets and queued lists.
+    Data,
+    /// Fingerprints of addresses. One version: changing it means writing every fingerprint anew.
+    Index,
+    /// Fingerprints of the "never mail" list.
+    Suppression,
+    /// Message-IDs and other names that outsiders see.
+    Names,
+}
+
+impl KeyUse {
+    /// Every use.
+    pub const ALL: [Self; 4] = [Self::Data, Self::Index, Self::Suppression, Self::Names];
+
+    /// The stable name, as stored.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Data => "data",
+            Self::Index => "index",
+            Self::Suppression => "suppression",
+            Self::Names => "names",
+        }
+    }
+
+    /// The use with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|key_use| key_use.name() == name)
+    }
+}
+
+/// The opened keys of one controller.
+#[derive(Debug, Clone)]
+pub struct ControllerKeys {
+    controller: Uuid,
+    keys: BTreeMap<(KeyUse, i32), Key>,
+}
+
+impl ControllerKeys {
+    /// Puts opened keys together; `None` when a use has no key.
+    pub fn new(controller: Uuid, keys: impl IntoIterator<Item = (KeyUse, i32, Key)>) -> Option<Self> {
+        let keys: BTreeMap<_, _> = keys.into_iter().map(|(key_use, version, key)| ((key_use, version), key)).collect();
+        KeyUse::ALL.iter().all(|wanted| keys.keys().any(|(key_use, _)| key_use == wanted)).then_some(Self { controller, keys })
+    }
+
+    /// The newest version of a use, and its key.
+    fn newest(&self, key_use: KeyUse) -> (i32, &Key) {
+        self.keys
+            .range((key_use, i32::MIN)..=(key_use, i32::MAX))
+            .next_back()
+            .map(|((_, version), key)| (*version, key))
+            .expect("`new` has seen a key for each use")
+    }
+
+    fn place<'a>(&self, table: &'a str, column: &'a str, row: Uuid, key_version: i32) -> Place<'a> {
+        Place { table, column, controller: self.controller, row, key_version }
+    }
+
+    /// Seals a value that belongs to the controller rather than to a person; returns the version of the key.
+    pub fn seal(&self, table: &str, column: &str, row: Uuid, plain: &[u8]) -> (i32, Vec<u8>) {
+        let (version, key) = self.newest(KeyUse::Data);
+        (version, field::seal(key, &self.place(table, column, row, version), plain))
+    }
+
+    /// Opens what [`Self::seal`] made.
+    pub fn open(
+        &self,
+        table: &str,
+        column: &str,
+        row: Uuid,
+        version: i32,
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, SealError> {
+        let key = self.keys.get(&(KeyUse::Data, version)).ok_or(SealError)?;
+        field::open(key, &self.place(table, column, row, version), sealed)
+    }
+
+    /// A fresh key for a person, with its sealed form and the version of the key that sealed it.
+    pub fn new_subject_key(&self, subject: Uuid) -> (SubjectKey, i32, Vec<u8>) {
+        let key = Key::random();
+        let (version, sealed) = self.seal("subjects", "wrapped_key", subject, key.bytes());
+        (SubjectKey { controller: self.controller, key }, version, sealed)
+    }
+
+    /// Opens a person's key.
+    pub fn subject_key(&self, subject: Uuid, version: i32, sealed: &[u8]) -> Result<SubjectKey, SealError> {
+        let bytes = self.open("subjects", "wrapped_key", subject, version, sealed)?;
+        Ok(SubjectKey { controller: self.controller, key: Key::from_bytes(&bytes).ok_or(SealError)? })
+    }
+
+    /// The fingerprint by which an address is found.
+    pub fn email_fingerprint(&self, match_key: &str) -> [u8; 32] {
+        index::email_fingerprint(self.newest(KeyUse::Index).1, match_key)
+    }
+
+    /// The fingerprint that a new entry of the "never mail" list gets, and its key version.
+    pub fn suppression_fingerprint(&self, channel: &str, match_key: &str) -> (i32, [u8; 32]) {
+        let (version, key) = self.newest(KeyUse::Suppression);
+        (version, index::suppression_fingerprint(key, &self.controller.to_string(), channel, match_key))
+    }
+
+    /// The fingerprints under which an entry may stand, over all key versions (SU-04).
+    pub fn suppression_candidates(&self, channel: &str, match_key: &str) -> Vec<[u8; 32]> {
+        let controller = self.controller.to_string();
+        self.keys
+            .range((KeyUse::Suppression, i32::MIN)..=(KeyUse::Suppression, i32::MAX))
+            .map(|(_, key)| index::suppression_fingerprint(key, &controller, channel, match_key))
+            .collect()
+    }
+
+    /// The key for names that outsiders see.
+    pub fn names_key(&self) -> &Key {
+        self.newest(KeyUse::Names).1
+    }
+}
+
+/// A person's key. Destroyed with the person; nothing sealed under it opens again.
+#[derive(Debug, Clone)]
+pub struct SubjectKey {
+    controller: Uuid,
+    key: Key,
+}
+
+impl SubjectKey {
+    /// Seals a person's value for its place.
+    pub fn seal(&self, table: &str, column: &str, row: Uuid, plain: &[u8]) -> Vec<u8> {
+        field::seal(&self.key, &Place { table, column, controller: self.controller, row, key_version: 0 }, plain)
+    }
+
+    /// Opens what [`Self::seal`] made.
+    pub fn open(&self, table: &str, column: &str, row: Uuid, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
+        field::open(&self.key, &Place { table, column, controller: self.controller, row, key_version: 0 }, sealed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(versions: i32) -> ControllerKeys {
+        let all = KeyUse::ALL.into_iter().flat_map(|key_use| (1..=versions).map(move |v| (key_use, v, Key::random())));
+        ControllerKeys::new(Uuid::from_u128(7), all).unwrap()
+    }
+
+    #[test]
+    fn the_newest_version_writes_and_older_ones_still_read() {
+        let old = keys(1);
+        let row = Uuid::from_u128(1);
+        let (version, sealed) = old.seal("destinations", "credentials", row, b"secret");
+        let mut grown = old.clone();
+        grown.keys.insert((KeyUse::Data, 2), Key::random());
+        assert_eq!(grown.open("destinations", "credentials", row, version, &sealed).unwrap().as_slice(), b"secret");
+        assert_eq!(grown.seal("destinations", "credentials", row, b"secret").0, 2);
+    }
+
+    #[test]
+    fn a_suppression_is_found_under_every_key_version() {
+        let old = keys(1);
+        let (_, entry) = old.suppression_fingerprint("email", "ana@example.org");
+        let mut grown = old.clone();
+        grown.keys.insert((KeyUse::Suppression, 2), Key::random());
+        assert!(grown.suppression_candidates("email", "ana@example.org").contains(&entry));
+        assert_ne!(grown.suppression_fingerprint("email", "ana@example.org").1, entry);
+    }
+
+    #[test]
+    fn a_persons_values_open_with_the_persons_key_alone() {
+        let keys = keys(1);
+        let (ana, ben) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let (key, version, wrapped) = keys.new_subject_key(ana);
+        let sealed = key.seal("subjects", "email", ana, b"ana@example.org");
+        assert_eq!(
+            keys.subject_key(ana, version, &wrapped).unwrap().open("subjects", "email", ana, &sealed).unwrap().as_slice(),
+            b"ana@example.org"
+        );
+        assert!(keys.subject_key(ben, version, &wrapped).is_err(), "a wrapped key belongs to one person's row");
+    }
+}

@@ -1,0 +1,4 @@
+//! Reconsent asks people for consent, keeps the proof, and keeps the mailing provider honest.
+#![forbid(unsafe_code)]
+pub mod crypto;
+pub mod domain;
