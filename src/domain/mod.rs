@@ -1,7 +1,7 @@
 //! The ground floor: rules, and nothing but rules. No clock, no I/O, no storage. Whatever stands here can be
 //! tested as a table, and everything above it has to ask here before it changes what is on record about a person.
 
-mod coded;
+pub(crate) mod coded;
 
 pub mod basis;
 pub mod campaign;

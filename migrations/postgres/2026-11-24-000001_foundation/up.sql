@@ -1,0 +1,409 @@
+-- The foundation. Times are microseconds since 1970 UTC. Small numbers are the codes of `domain`'s closed sets.
+-- "Sealed" columns hold nothing readable without the keys; see `crypto::field`. Every key starts with the
+-- controller, except where a look-up has to find the controller first.
+
+CREATE TABLE install (
+    id SMALLINT NOT NULL PRIMARY KEY,
+    canary BYTEA NOT NULL, -- sealed under the root key: opens, or the key is wrong (R-103)
+    created_at BIGINT NOT NULL
+);
+
+CREATE TABLE controllers (
+    id UUID NOT NULL PRIMARY KEY,
+    slug TEXT NOT NULL UNIQUE,
+    name TEXT NOT NULL,
+    hold_uncertain BOOLEAN NOT NULL, -- leave a mail whose answer was lost, rather than try once more (R-43)
+    created_at BIGINT NOT NULL
+);
+
+CREATE TABLE controller_keys (
+    controller_id UUID NOT NULL REFERENCES controllers (id),
+    key_use TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    sealed BYTEA NOT NULL, -- under the root key
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (controller_id, key_use, version)
+);
+
+CREATE TABLE link_keys (
+    kid TEXT NOT NULL PRIMARY KEY, -- finds the controller
+    controller_id UUID NOT NULL REFERENCES controllers (id),
+    public_key BYTEA NOT NULL,
+    sealed BYTEA NOT NULL, -- PKCS#8, under the root key
+    standing SMALLINT NOT NULL,
+    created_at BIGINT NOT NULL
+);
+CREATE INDEX link_keys_of_controller ON link_keys (controller_id, created_at);
+
+CREATE TABLE api_tokens (
+    hash BYTEA NOT NULL PRIMARY KEY, -- SHA-256 of the token; finds the controller
+    id UUID NOT NULL,
+    controller_id UUID REFERENCES controllers (id), -- none: the operator's
+    name TEXT NOT NULL,
+    scopes TEXT NOT NULL, -- names, separated by blanks
+    created_at BIGINT NOT NULL,
+    expires_at BIGINT,
+    revoked_at BIGINT
+);
+CREATE INDEX api_tokens_of_controller ON api_tokens (controller_id, id);
+
+CREATE TABLE purposes (
+    controller_id UUID NOT NULL REFERENCES controllers (id),
+    id UUID NOT NULL,
+    slug TEXT NOT NULL,
+    label TEXT NOT NULL,
+    description TEXT NOT NULL,
+    channel SMALLINT NOT NULL,
+    kind SMALLINT NOT NULL,
+    validity TEXT NOT NULL, -- ISO 8601 period
+    refresh_window TEXT NOT NULL, -- ISO 8601 period
+    double_opt_in BOOLEAN NOT NULL,
+    mail_corporate BOOLEAN NOT NULL,
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (controller_id, id),
+    UNIQUE (controller_id, slug)
+);
+
+CREATE TABLE policies (
+    controller_id UUID NOT NULL REFERENCES controllers (id),
+    id UUID NOT NULL,
+    slug TEXT NOT NULL,
+    name TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (controller_id, id),
+    UNIQUE (controller_id, slug)
+);
+
+CREATE TABLE policy_versions ( -- immutable (PF-03)
+    controller_id UUID NOT NULL,
+    id UUID NOT NULL,
+    policy_id UUID NOT NULL,
+    label TEXT NOT NULL,
+    language TEXT NOT NULL,
+    format SMALLINT NOT NULL,
+    body BYTEA NOT NULL,
+    sha256 BYTEA NOT NULL,
+    public_url TEXT,
+    in_force_from BIGINT NOT NULL,
+    material BOOLEAN NOT NULL, -- earlier consents need a refresh (EX-04)
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (controller_id, id),
+    UNIQUE (controller_id, policy_id, label, language),
+    FOREIGN KEY (controller_id, policy_id) REFERENCES policies (controller_id, id)
+);
+
+CREATE TABLE notices ( -- immutable (PF-03)
+    controller_id UUID NOT NULL,
+    id UUID NOT NULL,
+    slug TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    language TEXT NOT NULL,
+    wording BYTEA NOT NULL, -- JSON, exactly the bytes that are hashed
+    sha256 BYTEA NOT NULL,
+    purposes TEXT NOT NULL, -- JSON list of purpose ids, in the order shown
+    policy_version_id UUID NOT NULL,
+    material BOOLEAN NOT NULL,
+    published_at BIGINT NOT NULL,
+    PRIMARY KEY (controller_id, id),
+    UNIQUE (controller_id, slug, language, version),
+    FOREIGN KEY (controller_id, policy_version_id) REFERENCES policy_versions (controller_id, id)
+);
+
+CREATE TABLE senders (
+    controller_id UUID NOT NULL REFERENCES controllers (id),
+    id UUID NOT NULL,
+    name TEXT NOT NULL,
+    address TEXT NOT NULL, -- the organisation's own
+    reply_to TEXT,
+    postal TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (controller_id, id)
+);
+
+CREATE TABLE forms (
+    controller_id UUID NOT NULL,
+    id UUID NOT NULL,
+    form_key TEXT NOT NULL UNIQUE, -- finds the controller
+    name TEXT NOT NULL,
+    notice_id UUID NOT NULL,
+    sender_id UUID NOT NULL,
+    origins TEXT NOT NULL, -- JSON list of exact origins (AP-09)
+    return_urls TEXT NOT NULL, -- JSON list of exact addresses (T-24)
+    disabled BOOLEAN NOT NULL,
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (controller_id, id),
+    FOREIGN KEY (controller_id, notice_id) REFERENCES notices (controller_id, id),
+    FOREIGN KEY (controller_id, sender_id) REFERENCES senders (controller_id, id)
+);
+
+CREATE TABLE subjects (
+    controller_id UUID NOT NULL REFERENCES controllers (id),
+    id UUID NOT NULL,
+    email_key BYTEA NOT NULL, -- keyed fingerprint (R-101); random once erased
+    key_version INTEGER NOT NULL, -- of the key that seals wrapped_key
+    wrapped_key BYTEA NOT NULL, -- the person's key, sealed; empty once erased (R-104)
+    email BYTEA NOT NULL, -- sealed
+    name BYTEA, -- sealed
+    fields BYTEA, -- sealed JSON
+    restricted BOOLEAN NOT NULL,
+    undeliverable BOOLEAN NOT NULL,
+    erased_at BIGINT,
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (controller_id, id),
+    UNIQUE (controller_id, email_key)
+);
+
+CREATE TABLE consents ( -- where each person stands towards each purpose
+    controller_id UUID NOT NULL,
+    subject_id UUID NOT NULL,
+    purpose_id UUID NOT NULL,
+    state SMALLINT NOT NULL,
+    fallback SMALLINT NOT NULL, -- what an unconfirmed request falls back to
+    request_until BIGINT,
+    basis_kind SMALLINT,
+    basis_evidenced BOOLEAN NOT NULL,
+    basis_collected_at BIGINT,
+    basis_valid_until BIGINT,
+    valid_until BIGINT,
+    refresh_from BIGINT,
+    needs_refresh BOOLEAN NOT NULL,
+    asked_at BIGINT, -- last re-permission mail (RP-07)
+    notice_id UUID, -- shown at the last act
+    policy_version_id UUID,
+    event_id UUID NOT NULL, -- the event that led here
+    changed_at BIGINT NOT NULL,
+    PRIMARY KEY (controller_id, subject_id, purpose_id),
+    FOREIGN KEY (controller_id, subject_id) REFERENCES subjects (controller_id, id),
+    FOREIGN KEY (controller_id, purpose_id) REFERENCES purposes (controller_id, id)
+);
+CREATE INDEX consents_ending ON consents (controller_id, state, valid_until);
+CREATE INDEX consents_lapsing ON consents (controller_id, state, request_until);
+
+CREATE TABLE consent_events ( -- append-only (PF-06)
+    controller_id UUID NOT NULL,
+    id UUID NOT NULL,
+    subject_id UUID NOT NULL,
+    purpose_id UUID NOT NULL,
+    kind SMALLINT NOT NULL,
+    at BIGINT NOT NULL,
+    method SMALLINT NOT NULL,
+    source TEXT,
+    notice_id UUID,
+    policy_version_id UUID,
+    basis SMALLINT,
+    valid_until BIGINT, -- fixed at this moment (EX-02)
+    evidence_sha256 BYTEA,
+    evidence BYTEA, -- sealed JSON
+    record_version SMALLINT NOT NULL,
+    salt BYTEA NOT NULL, -- sealed; destroyed with the person (TE-06)
+    commitment BYTEA NOT NULL, -- TE-05
+    PRIMARY KEY (controller_id, id),
+    FOREIGN KEY (controller_id, subject_id) REFERENCES subjects (controller_id, id)
+);
+CREATE INDEX consent_events_of_subject ON consent_events (controller_id, subject_id, id);
+
+CREATE TABLE suppressions ( -- "never mail"; outlives erasure (SU-01 to SU-07)
+    controller_id UUID NOT NULL REFERENCES controllers (id),
+    fingerprint BYTEA NOT NULL, -- keyed
+    purpose_id UUID NOT NULL, -- all zero: every purpose
+    key_version INTEGER NOT NULL,
+    channel SMALLINT NOT NULL,
+    reason SMALLINT NOT NULL,
+    source TEXT, -- kind and id, never a person
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (controller_id, fingerprint, purpose_id)
+);
+
+CREATE TABLE links ( -- the record behind each signed link
+    controller_id UUID NOT NULL REFERENCES controllers (id),
+    id UUID NOT NULL, -- jti: random
+    action SMALLINT NOT NULL,
+    subject_id UUID NOT NULL,
+    purposes TEXT NOT NULL, -- JSON list of purpose ids
+    notice_id UUID,
+    campaign_id UUID,
+    form_id UUID,
+    on_site BOOLEAN NOT NULL, -- shown by the site, never mailed (RP-08)
+    created_at BIGINT NOT NULL,
+    expires_at BIGINT,
+    superseded_at BIGINT,
+    used_at BIGINT,
+    answer TEXT, -- JSON of what was decided, for the page that shows it again (LK-06)
+    PRIMARY KEY (controller_id, id)
+);
+CREATE INDEX links_of_subject ON links (controller_id, subject_id, action);
+
+CREATE TABLE imports (
+    controller_id UUID NOT NULL REFERENCES controllers (id),
+    id UUID NOT NULL,
+    kind SMALLINT NOT NULL,
+    status SMALLINT NOT NULL,
+    name TEXT NOT NULL,
+    purposes TEXT NOT NULL, -- JSON list of purpose ids
+    declaration BYTEA NOT NULL, -- sealed JSON: basis, evidence, attester
+    key_version INTEGER NOT NULL,
+    document_sha256 BYTEA,
+    chunks INTEGER NOT NULL,
+    size_bytes BIGINT NOT NULL,
+    next_row INTEGER NOT NULL, -- rows below are done: where a restarted worker goes on
+    accepted INTEGER NOT NULL,
+    refused INTEGER NOT NULL,
+    failure TEXT, -- why the file as a whole could not be read
+    created_at BIGINT NOT NULL,
+    finished_at BIGINT,
+    PRIMARY KEY (controller_id, id)
+);
+
+CREATE TABLE import_chunks ( -- the uploaded bytes, until they are read
+    controller_id UUID NOT NULL,
+    import_id UUID NOT NULL,
+    chunk INTEGER NOT NULL,
+    key_version INTEGER NOT NULL,
+    sealed BYTEA NOT NULL,
+    PRIMARY KEY (controller_id, import_id, chunk),
+    FOREIGN KEY (controller_id, import_id) REFERENCES imports (controller_id, id)
+);
+
+CREATE TABLE import_rows ( -- the report, row by row
+    controller_id UUID NOT NULL,
+    import_id UUID NOT NULL,
+    row_no INTEGER NOT NULL, -- line of the record, the header being 1
+    subject_id UUID,
+    outcome SMALLINT NOT NULL,
+    detail TEXT, -- names the column and the rule, never the value
+    PRIMARY KEY (controller_id, import_id, row_no),
+    FOREIGN KEY (controller_id, import_id) REFERENCES imports (controller_id, id)
+);
+CREATE INDEX import_rows_of_subject ON import_rows (controller_id, import_id, subject_id);
+
+CREATE TABLE campaigns (
+    controller_id UUID NOT NULL REFERENCES controllers (id),
+    id UUID NOT NULL,
+    name TEXT NOT NULL,
+    status SMALLINT NOT NULL,
+    purposes TEXT NOT NULL, -- JSON list of purpose ids
+    imports TEXT NOT NULL, -- JSON list of import ids: the audience
+    notice_id UUID NOT NULL,
+    sender_id UUID NOT NULL,
+    subject_line TEXT NOT NULL,
+    preheader TEXT NOT NULL,
+    body TEXT NOT NULL, -- Markdown
+    scheduled_at BIGINT,
+    deadline BIGINT NOT NULL,
+    launched_at BIGINT,
+    frozen_at BIGINT,
+    freeze_cursor UUID, -- subjects up to here are frozen
+    audience_sha256 BYTEA, -- over the frozen members, in order (RP-02)
+    outsiders INTEGER NOT NULL, -- suppressed rows of the audience without a subject
+    closed_at BIGINT,
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (controller_id, id),
+    FOREIGN KEY (controller_id, notice_id) REFERENCES notices (controller_id, id),
+    FOREIGN KEY (controller_id, sender_id) REFERENCES senders (controller_id, id)
+);
+
+CREATE TABLE campaign_members (
+    controller_id UUID NOT NULL,
+    campaign_id UUID NOT NULL,
+    subject_id UUID NOT NULL,
+    status SMALLINT NOT NULL,
+    reason SMALLINT, -- why not asked
+    mail_id UUID,
+    answer SMALLINT NOT NULL,
+    answered_at BIGINT,
+    PRIMARY KEY (controller_id, campaign_id, subject_id),
+    FOREIGN KEY (controller_id, campaign_id) REFERENCES campaigns (controller_id, id)
+);
+CREATE INDEX campaign_members_by_status ON campaign_members (controller_id, campaign_id, status, reason, answer);
+
+CREATE TABLE mails (
+    controller_id UUID NOT NULL REFERENCES controllers (id),
+    id UUID NOT NULL,
+    kind SMALLINT NOT NULL,
+    subject_id UUID NOT NULL,
+    campaign_id UUID,
+    form_id UUID,
+    sender_id UUID NOT NULL,
+    notice_id UUID NOT NULL,
+    purposes TEXT NOT NULL, -- JSON list of purpose ids
+    state SMALLINT NOT NULL,
+    lost INTEGER NOT NULL, -- answers lost after the final dot (R-43)
+    frozen BYTEA, -- sealed bytes, from the first hand-over until it is over (R-41, R-51)
+    reason SMALLINT, -- why cancelled
+    reply TEXT, -- the relay's code, without its text
+    created_at BIGINT NOT NULL,
+    settled_at BIGINT,
+    PRIMARY KEY (controller_id, id),
+    FOREIGN KEY (controller_id, subject_id) REFERENCES subjects (controller_id, id)
+);
+CREATE INDEX mails_of_subject ON mails (controller_id, subject_id, kind, created_at);
+
+CREATE TABLE outbox ( -- durable work that must follow a commit (R-40)
+    controller_id UUID NOT NULL REFERENCES controllers (id),
+    kind SMALLINT NOT NULL,
+    reference UUID NOT NULL, -- what the work is about; one row each
+    lane SMALLINT NOT NULL, -- lower goes first
+    state SMALLINT NOT NULL,
+    due_at BIGINT NOT NULL,
+    attempts INTEGER NOT NULL,
+    fence BIGINT NOT NULL, -- grows with each claim; who settles must name it
+    lease_until BIGINT NOT NULL, -- by the database's clock
+    generation INTEGER NOT NULL, -- grows when the work is asked for again meanwhile
+    last_error TEXT,
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (controller_id, kind, reference)
+);
+CREATE INDEX outbox_due ON outbox (state, kind, controller_id, lane, due_at);
+CREATE INDEX outbox_leases ON outbox (state, lease_until);
+
+CREATE TABLE destinations (
+    controller_id UUID NOT NULL REFERENCES controllers (id),
+    id UUID NOT NULL,
+    base_url TEXT NOT NULL,
+    client_id TEXT NOT NULL,
+    time_zone TEXT NOT NULL, -- IANA zone of the client
+    key_version INTEGER NOT NULL,
+    credentials BYTEA NOT NULL, -- sealed
+    webhook_hash BYTEA NOT NULL UNIQUE, -- SHA-256 of the secret in the address; finds the controller
+    webhook_secret BYTEA NOT NULL, -- sealed
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (controller_id, id)
+);
+
+CREATE TABLE destination_lists (
+    controller_id UUID NOT NULL,
+    purpose_id UUID NOT NULL,
+    destination_id UUID NOT NULL,
+    list_id TEXT NOT NULL,
+    PRIMARY KEY (controller_id, purpose_id),
+    FOREIGN KEY (controller_id, destination_id) REFERENCES destinations (controller_id, id),
+    FOREIGN KEY (controller_id, purpose_id) REFERENCES purposes (controller_id, id)
+);
+
+CREATE TABLE destination_states ( -- what we last brought about there
+    controller_id UUID NOT NULL,
+    subject_id UUID NOT NULL,
+    list_id TEXT NOT NULL,
+    active BOOLEAN NOT NULL,
+    event_id UUID NOT NULL, -- up to which event it is in step
+    synced_at BIGINT NOT NULL,
+    last_error TEXT,
+    PRIMARY KEY (controller_id, subject_id, list_id)
+);
+
+CREATE TABLE idempotency_keys ( -- answers kept for a retry (AP-02)
+    controller_id UUID NOT NULL, -- all zero: the operator
+    token_id UUID NOT NULL,
+    key_hash BYTEA NOT NULL,
+    fingerprint BYTEA NOT NULL, -- SHA-256 of method, path and body
+    answer BYTEA NOT NULL, -- sealed
+    key_version INTEGER NOT NULL,
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (controller_id, token_id, key_hash)
+);
+
+CREATE TABLE mailbox_caps ( -- confirmation mails per mailbox and day over all controllers; names none (R-21)
+    fingerprint BYTEA NOT NULL PRIMARY KEY,
+    day BIGINT NOT NULL,
+    mails INTEGER NOT NULL
+);

@@ -1,0 +1,409 @@
+-- The foundation. Times are microseconds since 1970 UTC. Small numbers are the codes of `domain`'s closed sets.
+-- "Sealed" columns hold nothing readable without the keys; see `crypto::field`. Every key starts with the
+-- controller, except where a look-up has to find the controller first.
+
+CREATE TABLE install (
+    id INTEGER NOT NULL PRIMARY KEY,
+    canary BLOB NOT NULL, -- sealed under the root key: opens, or the key is wrong (R-103)
+    created_at INTEGER NOT NULL
+);
+
+CREATE TABLE controllers (
+    id BLOB NOT NULL PRIMARY KEY,
+    slug TEXT NOT NULL UNIQUE,
+    name TEXT NOT NULL,
+    hold_uncertain BOOLEAN NOT NULL, -- leave a mail whose answer was lost, rather than try once more (R-43)
+    created_at INTEGER NOT NULL
+);
+
+CREATE TABLE controller_keys (
+    controller_id BLOB NOT NULL REFERENCES controllers (id),
+    key_use TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    sealed BLOB NOT NULL, -- under the root key
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (controller_id, key_use, version)
+);
+
+CREATE TABLE link_keys (
+    kid TEXT NOT NULL PRIMARY KEY, -- finds the controller
+    controller_id BLOB NOT NULL REFERENCES controllers (id),
+    public_key BLOB NOT NULL,
+    sealed BLOB NOT NULL, -- PKCS#8, under the root key
+    standing INTEGER NOT NULL,
+    created_at INTEGER NOT NULL
+);
+CREATE INDEX link_keys_of_controller ON link_keys (controller_id, created_at);
+
+CREATE TABLE api_tokens (
+    hash BLOB NOT NULL PRIMARY KEY, -- SHA-256 of the token; finds the controller
+    id BLOB NOT NULL,
+    controller_id BLOB REFERENCES controllers (id), -- none: the operator's
+    name TEXT NOT NULL,
+    scopes TEXT NOT NULL, -- names, separated by blanks
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER,
+    revoked_at INTEGER
+);
+CREATE INDEX api_tokens_of_controller ON api_tokens (controller_id, id);
+
+CREATE TABLE purposes (
+    controller_id BLOB NOT NULL REFERENCES controllers (id),
+    id BLOB NOT NULL,
+    slug TEXT NOT NULL,
+    label TEXT NOT NULL,
+    description TEXT NOT NULL,
+    channel INTEGER NOT NULL,
+    kind INTEGER NOT NULL,
+    validity TEXT NOT NULL, -- ISO 8601 period
+    refresh_window TEXT NOT NULL, -- ISO 8601 period
+    double_opt_in BOOLEAN NOT NULL,
+    mail_corporate BOOLEAN NOT NULL,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (controller_id, id),
+    UNIQUE (controller_id, slug)
+);
+
+CREATE TABLE policies (
+    controller_id BLOB NOT NULL REFERENCES controllers (id),
+    id BLOB NOT NULL,
+    slug TEXT NOT NULL,
+    name TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (controller_id, id),
+    UNIQUE (controller_id, slug)
+);
+
+CREATE TABLE policy_versions ( -- immutable (PF-03)
+    controller_id BLOB NOT NULL,
+    id BLOB NOT NULL,
+    policy_id BLOB NOT NULL,
+    label TEXT NOT NULL,
+    language TEXT NOT NULL,
+    format INTEGER NOT NULL,
+    body BLOB NOT NULL,
+    sha256 BLOB NOT NULL,
+    public_url TEXT,
+    in_force_from INTEGER NOT NULL,
+    material BOOLEAN NOT NULL, -- earlier consents need a refresh (EX-04)
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (controller_id, id),
+    UNIQUE (controller_id, policy_id, label, language),
+    FOREIGN KEY (controller_id, policy_id) REFERENCES policies (controller_id, id)
+);
+
+CREATE TABLE notices ( -- immutable (PF-03)
+    controller_id BLOB NOT NULL,
+    id BLOB NOT NULL,
+    slug TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    language TEXT NOT NULL,
+    wording BLOB NOT NULL, -- JSON, exactly the bytes that are hashed
+    sha256 BLOB NOT NULL,
+    purposes TEXT NOT NULL, -- JSON list of purpose ids, in the order shown
+    policy_version_id BLOB NOT NULL,
+    material BOOLEAN NOT NULL,
+    published_at INTEGER NOT NULL,
+    PRIMARY KEY (controller_id, id),
+    UNIQUE (controller_id, slug, language, version),
+    FOREIGN KEY (controller_id, policy_version_id) REFERENCES policy_versions (controller_id, id)
+);
+
+CREATE TABLE senders (
+    controller_id BLOB NOT NULL REFERENCES controllers (id),
+    id BLOB NOT NULL,
+    name TEXT NOT NULL,
+    address TEXT NOT NULL, -- the organisation's own
+    reply_to TEXT,
+    postal TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (controller_id, id)
+);
+
+CREATE TABLE forms (
+    controller_id BLOB NOT NULL,
+    id BLOB NOT NULL,
+    form_key TEXT NOT NULL UNIQUE, -- finds the controller
+    name TEXT NOT NULL,
+    notice_id BLOB NOT NULL,
+    sender_id BLOB NOT NULL,
+    origins TEXT NOT NULL, -- JSON list of exact origins (AP-09)
+    return_urls TEXT NOT NULL, -- JSON list of exact addresses (T-24)
+    disabled BOOLEAN NOT NULL,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (controller_id, id),
+    FOREIGN KEY (controller_id, notice_id) REFERENCES notices (controller_id, id),
+    FOREIGN KEY (controller_id, sender_id) REFERENCES senders (controller_id, id)
+);
+
+CREATE TABLE subjects (
+    controller_id BLOB NOT NULL REFERENCES controllers (id),
+    id BLOB NOT NULL,
+    email_key BLOB NOT NULL, -- keyed fingerprint (R-101); random once erased
+    key_version INTEGER NOT NULL, -- of the key that seals wrapped_key
+    wrapped_key BLOB NOT NULL, -- the person's key, sealed; empty once erased (R-104)
+    email BLOB NOT NULL, -- sealed
+    name BLOB, -- sealed
+    fields BLOB, -- sealed JSON
+    restricted BOOLEAN NOT NULL,
+    undeliverable BOOLEAN NOT NULL,
+    erased_at INTEGER,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (controller_id, id),
+    UNIQUE (controller_id, email_key)
+);
+
+CREATE TABLE consents ( -- where each person stands towards each purpose
+    controller_id BLOB NOT NULL,
+    subject_id BLOB NOT NULL,
+    purpose_id BLOB NOT NULL,
+    state INTEGER NOT NULL,
+    fallback INTEGER NOT NULL, -- what an unconfirmed request falls back to
+    request_until INTEGER,
+    basis_kind INTEGER,
+    basis_evidenced BOOLEAN NOT NULL,
+    basis_collected_at INTEGER,
+    basis_valid_until INTEGER,
+    valid_until INTEGER,
+    refresh_from INTEGER,
+    needs_refresh BOOLEAN NOT NULL,
+    asked_at INTEGER, -- last re-permission mail (RP-07)
+    notice_id BLOB, -- shown at the last act
+    policy_version_id BLOB,
+    event_id BLOB NOT NULL, -- the event that led here
+    changed_at INTEGER NOT NULL,
+    PRIMARY KEY (controller_id, subject_id, purpose_id),
+    FOREIGN KEY (controller_id, subject_id) REFERENCES subjects (controller_id, id),
+    FOREIGN KEY (controller_id, purpose_id) REFERENCES purposes (controller_id, id)
+);
+CREATE INDEX consents_ending ON consents (controller_id, state, valid_until);
+CREATE INDEX consents_lapsing ON consents (controller_id, state, request_until);
+
+CREATE TABLE consent_events ( -- append-only (PF-06)
+    controller_id BLOB NOT NULL,
+    id BLOB NOT NULL,
+    subject_id BLOB NOT NULL,
+    purpose_id BLOB NOT NULL,
+    kind INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    method INTEGER NOT NULL,
+    source TEXT,
+    notice_id BLOB,
+    policy_version_id BLOB,
+    basis INTEGER,
+    valid_until INTEGER, -- fixed at this moment (EX-02)
+    evidence_sha256 BLOB,
+    evidence BLOB, -- sealed JSON
+    record_version INTEGER NOT NULL,
+    salt BLOB NOT NULL, -- sealed; destroyed with the person (TE-06)
+    commitment BLOB NOT NULL, -- TE-05
+    PRIMARY KEY (controller_id, id),
+    FOREIGN KEY (controller_id, subject_id) REFERENCES subjects (controller_id, id)
+);
+CREATE INDEX consent_events_of_subject ON consent_events (controller_id, subject_id, id);
+
+CREATE TABLE suppressions ( -- "never mail"; outlives erasure (SU-01 to SU-07)
+    controller_id BLOB NOT NULL REFERENCES controllers (id),
+    fingerprint BLOB NOT NULL, -- keyed
+    purpose_id BLOB NOT NULL, -- all zero: every purpose
+    key_version INTEGER NOT NULL,
+    channel INTEGER NOT NULL,
+    reason INTEGER NOT NULL,
+    source TEXT, -- kind and id, never a person
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (controller_id, fingerprint, purpose_id)
+);
+
+CREATE TABLE links ( -- the record behind each signed link
+    controller_id BLOB NOT NULL REFERENCES controllers (id),
+    id BLOB NOT NULL, -- jti: random
+    action INTEGER NOT NULL,
+    subject_id BLOB NOT NULL,
+    purposes TEXT NOT NULL, -- JSON list of purpose ids
+    notice_id BLOB,
+    campaign_id BLOB,
+    form_id BLOB,
+    on_site BOOLEAN NOT NULL, -- shown by the site, never mailed (RP-08)
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER,
+    superseded_at INTEGER,
+    used_at INTEGER,
+    answer TEXT, -- JSON of what was decided, for the page that shows it again (LK-06)
+    PRIMARY KEY (controller_id, id)
+);
+CREATE INDEX links_of_subject ON links (controller_id, subject_id, action);
+
+CREATE TABLE imports (
+    controller_id BLOB NOT NULL REFERENCES controllers (id),
+    id BLOB NOT NULL,
+    kind INTEGER NOT NULL,
+    status INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    purposes TEXT NOT NULL, -- JSON list of purpose ids
+    declaration BLOB NOT NULL, -- sealed JSON: basis, evidence, attester
+    key_version INTEGER NOT NULL,
+    document_sha256 BLOB,
+    chunks INTEGER NOT NULL,
+    size_bytes INTEGER NOT NULL,
+    next_row INTEGER NOT NULL, -- rows below are done: where a restarted worker goes on
+    accepted INTEGER NOT NULL,
+    refused INTEGER NOT NULL,
+    failure TEXT, -- why the file as a whole could not be read
+    created_at INTEGER NOT NULL,
+    finished_at INTEGER,
+    PRIMARY KEY (controller_id, id)
+);
+
+CREATE TABLE import_chunks ( -- the uploaded bytes, until they are read
+    controller_id BLOB NOT NULL,
+    import_id BLOB NOT NULL,
+    chunk INTEGER NOT NULL,
+    key_version INTEGER NOT NULL,
+    sealed BLOB NOT NULL,
+    PRIMARY KEY (controller_id, import_id, chunk),
+    FOREIGN KEY (controller_id, import_id) REFERENCES imports (controller_id, id)
+);
+
+CREATE TABLE import_rows ( -- the report, row by row
+    controller_id BLOB NOT NULL,
+    import_id BLOB NOT NULL,
+    row_no INTEGER NOT NULL, -- line of the record, the header being 1
+    subject_id BLOB,
+    outcome INTEGER NOT NULL,
+    detail TEXT, -- names the column and the rule, never the value
+    PRIMARY KEY (controller_id, import_id, row_no),
+    FOREIGN KEY (controller_id, import_id) REFERENCES imports (controller_id, id)
+);
+CREATE INDEX import_rows_of_subject ON import_rows (controller_id, import_id, subject_id);
+
+CREATE TABLE campaigns (
+    controller_id BLOB NOT NULL REFERENCES controllers (id),
+    id BLOB NOT NULL,
+    name TEXT NOT NULL,
+    status INTEGER NOT NULL,
+    purposes TEXT NOT NULL, -- JSON list of purpose ids
+    imports TEXT NOT NULL, -- JSON list of import ids: the audience
+    notice_id BLOB NOT NULL,
+    sender_id BLOB NOT NULL,
+    subject_line TEXT NOT NULL,
+    preheader TEXT NOT NULL,
+    body TEXT NOT NULL, -- Markdown
+    scheduled_at INTEGER,
+    deadline INTEGER NOT NULL,
+    launched_at INTEGER,
+    frozen_at INTEGER,
+    freeze_cursor BLOB, -- subjects up to here are frozen
+    audience_sha256 BLOB, -- over the frozen members, in order (RP-02)
+    outsiders INTEGER NOT NULL, -- suppressed rows of the audience without a subject
+    closed_at INTEGER,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (controller_id, id),
+    FOREIGN KEY (controller_id, notice_id) REFERENCES notices (controller_id, id),
+    FOREIGN KEY (controller_id, sender_id) REFERENCES senders (controller_id, id)
+);
+
+CREATE TABLE campaign_members (
+    controller_id BLOB NOT NULL,
+    campaign_id BLOB NOT NULL,
+    subject_id BLOB NOT NULL,
+    status INTEGER NOT NULL,
+    reason INTEGER, -- why not asked
+    mail_id BLOB,
+    answer INTEGER NOT NULL,
+    answered_at INTEGER,
+    PRIMARY KEY (controller_id, campaign_id, subject_id),
+    FOREIGN KEY (controller_id, campaign_id) REFERENCES campaigns (controller_id, id)
+);
+CREATE INDEX campaign_members_by_status ON campaign_members (controller_id, campaign_id, status, reason, answer);
+
+CREATE TABLE mails (
+    controller_id BLOB NOT NULL REFERENCES controllers (id),
+    id BLOB NOT NULL,
+    kind INTEGER NOT NULL,
+    subject_id BLOB NOT NULL,
+    campaign_id BLOB,
+    form_id BLOB,
+    sender_id BLOB NOT NULL,
+    notice_id BLOB NOT NULL,
+    purposes TEXT NOT NULL, -- JSON list of purpose ids
+    state INTEGER NOT NULL,
+    lost INTEGER NOT NULL, -- answers lost after the final dot (R-43)
+    frozen BLOB, -- sealed bytes, from the first hand-over until it is over (R-41, R-51)
+    reason INTEGER, -- why cancelled
+    reply TEXT, -- the relay's code, without its text
+    created_at INTEGER NOT NULL,
+    settled_at INTEGER,
+    PRIMARY KEY (controller_id, id),
+    FOREIGN KEY (controller_id, subject_id) REFERENCES subjects (controller_id, id)
+);
+CREATE INDEX mails_of_subject ON mails (controller_id, subject_id, kind, created_at);
+
+CREATE TABLE outbox ( -- durable work that must follow a commit (R-40)
+    controller_id BLOB NOT NULL REFERENCES controllers (id),
+    kind INTEGER NOT NULL,
+    reference BLOB NOT NULL, -- what the work is about; one row each
+    lane INTEGER NOT NULL, -- lower goes first
+    state INTEGER NOT NULL,
+    due_at INTEGER NOT NULL,
+    attempts INTEGER NOT NULL,
+    fence INTEGER NOT NULL, -- grows with each claim; who settles must name it
+    lease_until INTEGER NOT NULL, -- by the database's clock
+    generation INTEGER NOT NULL, -- grows when the work is asked for again meanwhile
+    last_error TEXT,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (controller_id, kind, reference)
+);
+CREATE INDEX outbox_due ON outbox (state, kind, controller_id, lane, due_at);
+CREATE INDEX outbox_leases ON outbox (state, lease_until);
+
+CREATE TABLE destinations (
+    controller_id BLOB NOT NULL REFERENCES controllers (id),
+    id BLOB NOT NULL,
+    base_url TEXT NOT NULL,
+    client_id TEXT NOT NULL,
+    time_zone TEXT NOT NULL, -- IANA zone of the client
+    key_version INTEGER NOT NULL,
+    credentials BLOB NOT NULL, -- sealed
+    webhook_hash BLOB NOT NULL UNIQUE, -- SHA-256 of the secret in the address; finds the controller
+    webhook_secret BLOB NOT NULL, -- sealed
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (controller_id, id)
+);
+
+CREATE TABLE destination_lists (
+    controller_id BLOB NOT NULL,
+    purpose_id BLOB NOT NULL,
+    destination_id BLOB NOT NULL,
+    list_id TEXT NOT NULL,
+    PRIMARY KEY (controller_id, purpose_id),
+    FOREIGN KEY (controller_id, destination_id) REFERENCES destinations (controller_id, id),
+    FOREIGN KEY (controller_id, purpose_id) REFERENCES purposes (controller_id, id)
+);
+
+CREATE TABLE destination_states ( -- what we last brought about there
+    controller_id BLOB NOT NULL,
+    subject_id BLOB NOT NULL,
+    list_id TEXT NOT NULL,
+    active BOOLEAN NOT NULL,
+    event_id BLOB NOT NULL, -- up to which event it is in step
+    synced_at INTEGER NOT NULL,
+    last_error TEXT,
+    PRIMARY KEY (controller_id, subject_id, list_id)
+);
+
+CREATE TABLE idempotency_keys ( -- answers kept for a retry (AP-02)
+    controller_id BLOB NOT NULL, -- all zero: the operator
+    token_id BLOB NOT NULL,
+    key_hash BLOB NOT NULL,
+    fingerprint BLOB NOT NULL, -- SHA-256 of method, path and body
+    answer BLOB NOT NULL, -- sealed
+    key_version INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (controller_id, token_id, key_hash)
+);
+
+CREATE TABLE mailbox_caps ( -- confirmation mails per mailbox and day over all controllers; names none (R-21)
+    fingerprint BLOB NOT NULL PRIMARY KEY,
+    day INTEGER NOT NULL,
+    mails INTEGER NOT NULL
+);

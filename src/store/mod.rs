@@ -1,0 +1,114 @@
+//! The cellar: the only place that knows diesel. One query code base for SQLite and PostgreSQL; writes go through
+//! group commit, reads through a bounded pool beside it. Nothing is answered before the commit that holds it, and no
+//! query can be expressed without the controller it belongs to.
+
+pub mod connection;
+mod error;
+mod group_commit;
+mod migrate;
+mod postgres;
+mod reading;
+pub mod rows;
+mod schema;
+mod types;
+
+pub use connection::{DatabaseUrl, InvalidDatabaseUrl};
+pub use error::StoreError;
+pub use group_commit::{Fault, WriteTx};
+pub use migrate::SchemaStanding;
+pub use reading::ReadTx;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+
+use connection::{Conn, Purpose};
+use group_commit::Writer;
+use reading::ReadPool;
+
+/// How the store is opened.
+#[derive(Debug, Clone)]
+pub struct StoreSettings {
+    /// Where the database is.
+    pub url: DatabaseUrl,
+    /// Connections for reading.
+    pub readers: usize,
+    /// Connections for writing on PostgreSQL; SQLite always has one.
+    pub writers: usize,
+    /// Calls that may wait for a writer; one more is answered with `Busy`.
+    pub write_queue: usize,
+    /// Calls in one commit, at most.
+    pub batch: usize,
+    /// How long a read may wait for a connection before it is answered with `Busy`.
+    pub read_wait: Duration,
+}
+
+/// The store, shared by all who need it; cloning is cheap.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    writers: Vec<Writer>,
+    readers: ReadPool,
+    runtime: Handle,
+}
+
+impl Store {
+    /// Opens connections; changes nothing. On a thread that may block.
+    pub fn open(settings: &StoreSettings, runtime: Handle) -> Result<Self, StoreError> {
+        let writers = match settings.url {
+            DatabaseUrl::Sqlite(_) => 1,
+            DatabaseUrl::Postgres(_) => settings.writers.max(1),
+        };
+        let writers = (0..writers).map(|n| Writer::start(n, settings, runtime.clone())).collect::<Result<_, _>>()?;
+        let readers = ReadPool::open(settings, &runtime)?;
+        Ok(Self { inner: Arc::new(Inner { writers, readers, runtime }) })
+    }
+
+    /// Runs a reading call beside the writer, on a thread that may block.
+    pub async fn read<T, E, F>(&self, call: F) -> Result<T, E>
+    where
+        F: FnOnce(&mut ReadTx<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        self.inner.readers.run(&self.inner.runtime, call).await
+    }
+
+    /// Runs a writing call in the next group commit and answers once it is durable. `route` names what the call is
+    /// about (a subject, a campaign): calls with the same route share a writer and keep their order. The call may be
+    /// run more than once, when a neighbour in its batch failed; all its effects go through the transaction.
+    pub async fn write<T, E, F>(&self, route: uuid::Uuid, call: F) -> Result<T, E>
+    where
+        F: FnMut(&mut WriteTx<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: Fault + Send + 'static,
+    {
+        // The last bytes of a UUIDv7 are random.
+        let slot = usize::from(route.as_bytes()[15]) % self.inner.writers.len();
+        self.inner.writers[slot].run(call).await
+    }
+
+    /// Calls waiting for a writer, for metrics and readiness.
+    pub fn write_queue_depth(&self) -> usize {
+        self.inner.writers.iter().map(Writer::depth).sum()
+    }
+
+    /// How the database's schema compares with this program. On a thread that may block.
+    pub fn schema_standing(url: &DatabaseUrl, runtime: &Handle) -> Result<SchemaStanding, StoreError> {
+        migrate::standing(&mut Conn::open(url, Purpose::Write, runtime)?)
+    }
+
+    /// Brings the schema up to date and says which steps were run. On a thread that may block.
+    pub fn migrate(url: &DatabaseUrl, runtime: &Handle) -> Result<Vec<String>, StoreError> {
+        migrate::run(&mut Conn::open(url, Purpose::Write, runtime)?)
+    }
+
+    /// Takes the last migration back. On a thread that may block.
+    pub fn revert_last(url: &DatabaseUrl, runtime: &Handle) -> Result<String, StoreError> {
+        migrate::revert_last(&mut Conn::open(url, Purpose::Write, runtime)?)
+    }
+}

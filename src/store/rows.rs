@@ -1,0 +1,81 @@
+//! Closed sets that only the store and the floors above it know: how uploads, links and keys stand.
+
+use crate::domain::coded::coded;
+
+coded! {
+    /// What an upload is.
+    ImportKind {
+        /// People with a basis.
+        Contacts = 1 "contacts",
+        /// People who are never to be mailed.
+        DoNotMail = 2 "do-not-mail",
+    }
+}
+
+coded! {
+    /// Where an upload stands.
+    ImportStatus {
+        /// Its bytes are coming in.
+        Receiving = 1 "receiving",
+        /// It waits for a worker.
+        Queued = 2 "queued",
+        /// It is being read.
+        Reading = 3 "reading",
+        /// Every row has an outcome.
+        Done = 4 "done",
+        /// The file as a whole could not be read.
+        Failed = 5 "failed",
+    }
+}
+
+coded! {
+    /// What became of a row.
+    RowOutcome {
+        /// A new person.
+        Added = 1 "added",
+        /// A person already known; the basis is recorded.
+        Updated = 2 "updated",
+        /// The same address occurred earlier in this file.
+        Duplicate = 3 "duplicate",
+        /// The address does not read.
+        InvalidAddress = 4 "invalid_address",
+        /// Another cell, or the record as a whole, does not read.
+        InvalidRow = 5 "invalid_row",
+        /// On the "never mail" list, or stopped by the person; stays so (RP-04).
+        Suppressed = 6 "suppressed",
+        /// Confirmed here already; the list adds nothing.
+        AlreadyConfirmed = 7 "already_confirmed",
+        /// Put on the "never mail" list.
+        OptOutRecorded = 8 "opt_out_recorded",
+        /// A consent ended here; a list cannot bring it back.
+        EndedHere = 9 "ended_here",
+    }
+}
+
+coded! {
+    /// What a link's signing key may still do (LK-12).
+    KeyStanding {
+        /// Signs and verifies.
+        Active = 1 "active",
+        /// Verifies.
+        VerifyOnly = 2 "verify-only",
+        /// Verifies withdrawals only: the longest other link has run out.
+        Retired = 3 "retired",
+        /// Verifies withdrawals only: somebody else may hold it.
+        Compromised = 4 "compromised",
+    }
+}
+
+coded! {
+    /// What a link asks of a person.
+    LinkAction {
+        /// Confirm a sign-up.
+        Confirm = 1 "confirm",
+        /// Answer a re-permission.
+        Answer = 2 "answer",
+        /// Stop.
+        Withdraw = 3 "withdraw",
+        /// "This was not me."
+        NotMe = 4 "not-me",
+    }
+}
