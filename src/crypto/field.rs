@@ -89,8 +89,10 @@ pub fn open(key: &Key, place: &Place<'_>, sealed: &[u8]) -> Result<Zeroizing<Vec
     let (cipher, commitment) = derive(key, &sealed[1..1 + NONCE]);
     aws_lc_rs::constant_time::verify_slices_are_equal(&commitment, &sealed[1 + NONCE..HEAD]).map_err(|_| SealError)?;
     let mut body = Zeroizing::new(sealed[HEAD..].to_vec());
-    let length =
-        cipher.open_in_place(cipher_nonce(), Aad::from(place.associated_data()), &mut body).map_err(|_| SealError)?.len();
+    let length = cipher
+        .open_in_place(cipher_nonce(), Aad::from(place.associated_data()), &mut body)
+        .map_err(|_| SealError)?
+        .len();
     body.truncate(length);
     Ok(body)
 }
@@ -100,7 +102,13 @@ mod tests {
     use super::*;
 
     fn place() -> Place<'static> {
-        Place { table: "subjects", column: "email", controller: Uuid::from_u128(1), row: Uuid::from_u128(2), key_version: 1 }
+        Place {
+            table: "subjects",
+            column: "email",
+            controller: Uuid::from_u128(1),
+            row: Uuid::from_u128(2),
+            key_version: 1,
+        }
     }
 
     #[test]

@@ -28,6 +28,9 @@ mod tests {
         // consent-law section 9.4
         let key = Key::from_bytes(&(0..32).collect::<Vec<u8>>()).unwrap();
         let mark = suppression_fingerprint(&key, "acme", "email", "jane.doe@example.com");
-        assert_eq!(data_encoding::HEXLOWER.encode(&mark), "a2062f56011c2e440228fc6f0f241ce6dea36819659f09bb40810ef36358b237");
+        assert_eq!(
+            data_encoding::HEXLOWER.encode(&mark),
+            "a2062f56011c2e440228fc6f0f241ce6dea36819659f09bb40810ef36358b237"
+        );
     }
 }

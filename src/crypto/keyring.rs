@@ -55,7 +55,10 @@ impl ControllerKeys {
     /// Puts opened keys together; `None` when a use has no key.
     pub fn new(controller: Uuid, keys: impl IntoIterator<Item = (KeyUse, i32, Key)>) -> Option<Self> {
         let keys: BTreeMap<_, _> = keys.into_iter().map(|(key_use, version, key)| ((key_use, version), key)).collect();
-        KeyUse::ALL.iter().all(|wanted| keys.keys().any(|(key_use, _)| key_use == wanted)).then_some(Self { controller, keys })
+        KeyUse::ALL
+            .iter()
+            .all(|wanted| keys.keys().any(|(key_use, _)| key_use == wanted))
+            .then_some(Self { controller, keys })
     }
 
     /// The newest version of a use, and its key.
@@ -185,7 +188,11 @@ mod tests {
         let (key, version, wrapped) = keys.new_subject_key(ana);
         let sealed = key.seal("subjects", "email", ana, b"ana@example.org");
         assert_eq!(
-            keys.subject_key(ana, version, &wrapped).unwrap().open("subjects", "email", ana, &sealed).unwrap().as_slice(),
+            keys.subject_key(ana, version, &wrapped)
+                .unwrap()
+                .open("subjects", "email", ana, &sealed)
+                .unwrap()
+                .as_slice(),
             b"ana@example.org"
         );
         assert!(keys.subject_key(ben, version, &wrapped).is_err(), "a wrapped key belongs to one person's row");

@@ -121,7 +121,10 @@ impl BasisClaim {
             BasisKind::CharitySoftOptIn => {
                 need(filled(&self.charitable_interest), MissingProof::CharitableInterest);
                 need(self.refusal_offered, MissingProof::RefusalOffered);
-                need(self.collected_at.is_none_or(|at| at >= CHARITY_SOFT_OPT_IN_FROM), MissingProof::BeforeCharityRule);
+                need(
+                    self.collected_at.is_none_or(|at| at >= CHARITY_SOFT_OPT_IN_FROM),
+                    MissingProof::BeforeCharityRule,
+                );
             }
         }
         missing

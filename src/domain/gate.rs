@@ -64,13 +64,17 @@ impl Reason {
                 "said no, withdrew, objected or complained; only the person's own new sign-up changes that (RP-01, RP-04)"
             }
             Self::Suppressed => "is on the do-not-mail list (SU-05)",
-            Self::NoEvidence => "there is no proof that this person may be mailed; what is not known counts as no (RP-01)",
+            Self::NoEvidence => {
+                "there is no proof that this person may be mailed; what is not known counts as no (RP-01)"
+            }
             Self::Expired => "the consent has run to its end; it could only have been renewed before (EX-03)",
             Self::Unconfirmed => "signed up but never confirmed from the mailbox (RP-01)",
             Self::NotDue => "has a consent that does not end soon; asking again now would be pressing (RP-07)",
             Self::AskedRecently => "was asked not long ago (RP-07)",
             Self::Undeliverable => "the mailbox does not exist (RP-01)",
-            Self::CorporateNotChosen => "is a corporate address, and mailing those without consent was not chosen (RP-01)",
+            Self::CorporateNotChosen => {
+                "is a corporate address, and mailing those without consent was not chosen (RP-01)"
+            }
             Self::Ended => "the purpose has ended, or the consent was found defective (CR-04)",
             Self::Restricted => "asked for processing to be restricted (DR-10)",
             Self::Erased => "was erased (RP-01)",
@@ -168,7 +172,8 @@ fn repermission(input: &GateInput<'_>, now: Timestamp) -> Result<(), Reason> {
     if input.standing.is_never() || input.suppression.is_some_and(SuppressionReason::is_opt_out) {
         return Err(Reason::OptedOut);
     }
-    if input.suppression == Some(SuppressionReason::HardBounce) || input.flags.undeliverable {
+    let no_mailbox = matches!(input.suppression, Some(SuppressionReason::HardBounce | SuppressionReason::Invalid));
+    if no_mailbox || input.flags.undeliverable {
         return Err(Reason::Undeliverable);
     }
     if input.suppression.is_some() {
@@ -195,7 +200,7 @@ fn repermission(input: &GateInput<'_>, now: Timestamp) -> Result<(), Reason> {
 
 fn imported(input: &GateInput<'_>, now: Timestamp) -> Result<(), Reason> {
     let Some(basis) = input.standing.basis else { return Err(Reason::NoEvidence) };
-    if !basis.evidenced {
+    if !basis.evidenced || basis.kind == BasisKind::None {
         return Err(Reason::NoEvidence);
     }
     if basis.valid_until.is_some_and(|until| until <= now) {

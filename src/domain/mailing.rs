@@ -72,7 +72,13 @@ pub enum Settled {
 }
 
 /// The outcome table. `attempts` counts this one; `lost_before` counts earlier lost answers.
-pub fn settle(attempt: Attempt, attempts: u32, max_attempts: u32, lost_before: u32, policy: UncertainPolicy) -> Settled {
+pub fn settle(
+    attempt: Attempt,
+    attempts: u32,
+    max_attempts: u32,
+    lost_before: u32,
+    policy: UncertainPolicy,
+) -> Settled {
     let exhausted = attempts >= max_attempts;
     match attempt {
         Attempt::Accepted => Settled::Final(MailState::Accepted),
@@ -114,7 +120,11 @@ mod tests {
             (Attempt::Lost, 8, 0, RetryOnce, Settled::Final(S::Uncertain)),
             (Attempt::Lost, 1, 0, Hold, Settled::Final(S::Uncertain)),
         ] {
-            assert_eq!(settle(attempt, attempts, 8, lost, policy), expected, "{attempt:?} {attempts} {lost} {policy:?}");
+            assert_eq!(
+                settle(attempt, attempts, 8, lost, policy),
+                expected,
+                "{attempt:?} {attempts} {lost} {policy:?}"
+            );
         }
     }
 }

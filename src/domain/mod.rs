@@ -2,6 +2,7 @@
 //! tested as a table, and everything above it has to ask here before it changes what is on record about a person.
 
 pub(crate) mod coded;
+mod decide;
 
 pub mod basis;
 pub mod campaign;
@@ -11,6 +12,7 @@ pub mod email;
 pub mod event;
 pub mod gate;
 pub mod ids;
+pub mod link;
 pub mod mailing;
 pub mod name;
 pub mod notice;
@@ -21,3 +23,10 @@ pub mod slug;
 pub mod suppression;
 pub mod task;
 pub mod time;
+
+#[cfg(test)]
+mod consent_life_tests;
+#[cfg(test)]
+mod consent_tests;
+#[cfg(test)]
+mod gate_tests;

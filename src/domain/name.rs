@@ -20,12 +20,14 @@ pub enum InvalidName {
 impl DisplayName {
     /// Parses a name; blank text is no name.
     pub fn parse(raw: &str) -> Result<Option<Self>, InvalidName> {
-        let text = raw.trim();
-        if text.chars().count() > 200 {
-            return Err(InvalidName::TooLong);
-        }
+        // ASCII blanks go first; Unicode's idea of blanks takes in line separators, which are to be refused, not dropped.
+        let text = raw.trim_matches(|c: char| c.is_ascii_whitespace());
         if text.chars().any(is_unsafe_in_a_line) {
             return Err(InvalidName::Control);
+        }
+        let text = text.trim();
+        if text.chars().count() > 200 {
+            return Err(InvalidName::TooLong);
         }
         Ok((!text.is_empty()).then(|| Self(text.to_owned())))
     }
@@ -50,7 +52,8 @@ impl fmt::Debug for DisplayName {
 
 /// Control characters (C0, DEL, C1), line and paragraph separators, direction marks and overrides, byte order mark.
 pub fn is_unsafe_in_a_line(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    c.is_control()
+        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 #[cfg(test)]

@@ -94,8 +94,16 @@ const CATEGORIES: &[&str] = &[
 ];
 
 /// Captions that make a "no" embarrassing.
-const PRESSING: &[&str] =
-    &["i don't like", "i do not like", "don't care", "miss out", "no thanks, i", "rather pay", "hate sav", "verzichte auf"];
+const PRESSING: &[&str] = &[
+    "i don't like",
+    "i do not like",
+    "don't care",
+    "miss out",
+    "no thanks, i",
+    "rather pay",
+    "hate sav",
+    "verzichte auf",
+];
 
 impl NoticeWording {
     /// Every fault, in the order of reading; empty when the notice may be published.
@@ -238,9 +246,15 @@ mod tests {
                 |w| w.labels.push(PurposeLabel { purpose: "offers".into(), label: "Offers".into() }),
                 NoticeFault::Labels("offers".into()),
             ),
-            (|w| w.third_parties.push("our selected partners".into()), NoticeFault::Category("our selected partners".into())),
+            (
+                |w| w.third_parties.push("our selected partners".into()),
+                NoticeFault::Category("our selected partners".into()),
+            ),
             (|w| w.no = "yes".into(), NoticeFault::SameCaptions),
-            (|w| w.no = "No, I don't like saving money".into(), NoticeFault::Pressing("No, I don't like saving money".into())),
+            (
+                |w| w.no = "No, I don't like saving money".into(),
+                NoticeFault::Pressing("No, I don't like saving money".into()),
+            ),
         ];
         for (spoil, fault) in cases {
             let mut spoiled = wording();

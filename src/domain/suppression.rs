@@ -34,7 +34,9 @@ impl SuppressionReason {
     /// stands, and lets through nothing but that one neutral confirmation mail.
     pub const fn lifted_by_fresh_opt_in(self) -> bool {
         match self {
-            Self::Withdrawn | Self::Objected | Self::Complained | Self::HardBounce | Self::Manual | Self::Refused => true,
+            Self::Withdrawn | Self::Objected | Self::Complained | Self::HardBounce | Self::Manual | Self::Refused => {
+                true
+            }
             Self::Invalid | Self::NotMe | Self::Child | Self::Legal => false,
         }
     }

@@ -60,7 +60,11 @@ impl Timestamp {
 
     /// The same moment for the calendar library; moments outside its range (year 9999) are held at the edge.
     pub fn calendar(self) -> jiff::Timestamp {
-        jiff::Timestamp::from_microsecond(self.0).unwrap_or(if self.0 < 0 { jiff::Timestamp::MIN } else { jiff::Timestamp::MAX })
+        jiff::Timestamp::from_microsecond(self.0).unwrap_or(if self.0 < 0 {
+            jiff::Timestamp::MIN
+        } else {
+            jiff::Timestamp::MAX
+        })
     }
 }
 
@@ -95,13 +99,16 @@ pub struct Period(Span);
 
 /// The text was not a period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a period: expected ISO 8601 with whole years, months, weeks or days up to 100 years, such as P24M or P60D")]
+#[error(
+    "not a period: expected ISO 8601 with whole years, months, weeks or days up to 100 years, such as P24M or P60D"
+)]
 pub struct InvalidPeriod;
 
 impl Period {
     /// Parses ISO 8601; refuses signs, fractions, clock parts and nothing at all.
     pub fn parse(text: &str) -> Result<Self, InvalidPeriod> {
-        let span: Span = text.parse().map_err(|_| InvalidPeriod)?;
+        // The library's general reader also takes plain words such as "24 months"; this one takes ISO 8601 only.
+        let span: Span = jiff::fmt::temporal::SpanParser::new().parse_span(text).map_err(|_| InvalidPeriod)?;
         let clock_parts = span.get_hours() != 0
             || span.get_minutes() != 0
             || span.get_seconds() != 0

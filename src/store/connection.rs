@@ -145,7 +145,8 @@ fn open_sqlite(path: &std::path::Path, purpose: Purpose) -> Result<Conn, StoreEr
     if purpose == Purpose::Read {
         conn.batch_execute("PRAGMA query_only = ON;")?;
     }
-    let version: String = diesel::select(diesel::dsl::sql::<diesel::sql_types::Text>("sqlite_version()")).get_result(&mut conn)?;
+    let version: String =
+        diesel::select(diesel::dsl::sql::<diesel::sql_types::Text>("sqlite_version()")).get_result(&mut conn)?;
     if version_parts(&version) < version_parts("3.51.3") {
         return Err(StoreError::Failed(format!("SQLite {version} can corrupt in WAL mode; 3.51.3 or newer is needed")));
     }
@@ -159,9 +160,13 @@ fn version_parts(version: &str) -> Vec<u32> {
 /// a server that may lose what it has acknowledged is refused.
 fn check_postgres(conn: &mut PgConn) -> Result<(), StoreError> {
     for setting in ["fsync", "synchronous_commit"] {
-        let value: String = diesel::select(diesel::dsl::sql::<diesel::sql_types::Text>(&format!("current_setting('{setting}')"))).get_result(conn)?;
+        let value: String =
+            diesel::select(diesel::dsl::sql::<diesel::sql_types::Text>(&format!("current_setting('{setting}')")))
+                .get_result(conn)?;
         if value == "off" {
-            return Err(StoreError::Failed(format!("PostgreSQL runs with {setting}=off and may lose confirmed consents; switch it on")));
+            return Err(StoreError::Failed(format!(
+                "PostgreSQL runs with {setting}=off and may lose confirmed consents; switch it on"
+            )));
         }
     }
     Ok(())

@@ -71,12 +71,15 @@ enum Ran {
 }
 
 trait Call: Send {
+    /// What the call is about; a batch runs in this order, so that instances lock rows in one order.
+    fn route(&self) -> uuid::Uuid;
     fn run(&mut self, tx: &mut WriteTx<'_>) -> Ran;
     fn answer(self: Box<Self>);
     fn fail(self: Box<Self>, error: StoreError);
 }
 
 struct TypedCall<T, E, F> {
+    route: uuid::Uuid,
     call: F,
     result: Option<Result<T, E>>,
     answer: oneshot::Sender<Result<T, E>>,
@@ -88,13 +91,19 @@ where
     T: Send,
     E: Fault + Send,
 {
+    fn route(&self) -> uuid::Uuid {
+        self.route
+    }
+
     fn run(&mut self, tx: &mut WriteTx<'_>) -> Ran {
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| (self.call)(tx)))
             .unwrap_or_else(|_| Err(StoreError::Failed("a writing call panicked".into()).into()));
         let ran = match &result {
             Ok(_) => Ran::Keep,
             Err(error) => match error.store_error() {
-                Some(store) if store.spoils_the_transaction() => Ran::Spoiled { again: matches!(store, StoreError::Retry) },
+                Some(store) if store.spoils_the_transaction() => {
+                    Ran::Spoiled { again: matches!(store, StoreError::Retry) }
+                }
                 _ if tx.wrote => Ran::Spoiled { again: false },
                 _ => Ran::Refused,
             },
@@ -104,7 +113,8 @@ where
     }
 
     fn answer(self: Box<Self>) {
-        let result = self.result.unwrap_or_else(|| Err(StoreError::Failed("a call was answered before it ran".into()).into()));
+        let result =
+            self.result.unwrap_or_else(|| Err(StoreError::Failed("a call was answered before it ran".into()).into()));
         // The caller may have gone away; what was committed stays committed.
         let _ = self.answer.send(result);
     }
@@ -124,7 +134,14 @@ impl Writer {
         let (queue, calls) = mpsc::channel(settings.write_queue.max(1));
         let depth = Arc::new(AtomicUsize::new(0));
         let conn = Conn::open(&settings.url, Purpose::Write, &runtime)?;
-        let mut clerk = Clerk { conn: Some(conn), calls, depth: Arc::clone(&depth), url: settings.url.clone(), batch: settings.batch.max(1), runtime };
+        let mut clerk = Clerk {
+            conn: Some(conn),
+            calls,
+            depth: Arc::clone(&depth),
+            url: settings.url.clone(),
+            batch: settings.batch.max(1),
+            runtime,
+        };
         std::thread::Builder::new()
             .name(format!("writer-{number}"))
             .spawn(move || clerk.work())
@@ -136,14 +153,14 @@ impl Writer {
         self.depth.load(Ordering::Relaxed)
     }
 
-    pub(super) async fn run<T, E, F>(&self, call: F) -> Result<T, E>
+    pub(super) async fn run<T, E, F>(&self, route: uuid::Uuid, call: F) -> Result<T, E>
     where
         F: FnMut(&mut WriteTx<'_>) -> Result<T, E> + Send + 'static,
         T: Send + 'static,
         E: Fault + Send + 'static,
     {
         let (answer, result) = oneshot::channel();
-        let call = Box::new(TypedCall { call, result: None, answer });
+        let call = Box::new(TypedCall { route, call, result: None, answer });
         self.depth.fetch_add(1, Ordering::Relaxed);
         if let Err(full) = self.queue.try_send(call) {
             self.depth.fetch_sub(1, Ordering::Relaxed);
@@ -182,13 +199,19 @@ impl Clerk {
     /// Runs a batch; sets spoilers aside and runs them alone, a few times if another transaction was in the way.
     fn settle(&mut self, batch: Vec<Box<dyn Call>>) {
         let mut together = batch;
+        // Stable: calls about one thing keep their order.
+        together.sort_by_key(|call| call.route());
         let mut alone = Vec::new();
         while !together.is_empty() {
             match self.commit(&mut together) {
                 Ok(()) => break,
                 Err(Trouble::Call { at, again }) => {
-                    let call = together.swap_remove(at);
-                    if again { alone.push(call) } else { call.answer() }
+                    let call = together.remove(at);
+                    if again {
+                        alone.push(call)
+                    } else {
+                        call.answer()
+                    }
                     // Many spoilers at once: stop sorting them out of the batch, go one by one.
                     if alone.len() > 4 {
                         alone.append(&mut together);
@@ -252,10 +275,7 @@ impl Clerk {
 
 enum Trouble {
     /// This call spoiled the transaction.
-    Call {
-        at: usize,
-        again: bool,
-    },
+    Call { at: usize, again: bool },
     /// Begin, commit or the connection failed.
     Database(StoreError),
 }

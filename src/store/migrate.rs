@@ -56,10 +56,13 @@ fn names<DB: diesel::backend::Backend>(known: &EmbeddedMigrations) -> Result<Vec
 /// Runs what is pending, each step in a transaction of its own; returns the names.
 pub fn run(conn: &mut Conn) -> Result<Vec<String>, StoreError> {
     if let SchemaStanding::Newer(version) = standing(conn)? {
-        return Err(StoreError::Failed(format!("the database has migration {version}, which this program does not know")));
+        return Err(StoreError::Failed(format!(
+            "the database has migration {version}, which this program does not know"
+        )));
     }
     let known = known(conn);
-    on!(conn, c => c.run_pending_migrations(known).map(|done| done.iter().map(ToString::to_string).collect())).map_err(failed)
+    on!(conn, c => c.run_pending_migrations(known).map(|done| done.iter().map(ToString::to_string).collect()))
+        .map_err(failed)
 }
 
 /// Takes the last migration back; for the test that goes down and up again, and for a careful operator.

@@ -2,14 +2,29 @@
 //! group commit, reads through a bounded pool beside it. Nothing is answered before the commit that holds it, and no
 //! query can be expressed without the controller it belongs to.
 
+pub mod campaigns;
 pub mod connection;
+pub mod consents;
+pub mod controllers;
+pub mod destinations;
+mod dialect;
 mod error;
 mod group_commit;
+pub mod idempotency;
+pub mod imports;
+pub mod links;
+pub mod mails;
 mod migrate;
+pub mod outbox;
+pub mod policies;
 mod postgres;
+pub mod purposes;
 mod reading;
 pub mod rows;
 mod schema;
+pub mod sites;
+pub mod subjects;
+pub mod suppressions;
 mod types;
 
 pub use connection::{DatabaseUrl, InvalidDatabaseUrl};
@@ -89,7 +104,7 @@ impl Store {
     {
         // The last bytes of a UUIDv7 are random.
         let slot = usize::from(route.as_bytes()[15]) % self.inner.writers.len();
-        self.inner.writers[slot].run(call).await
+        self.inner.writers[slot].run(route, call).await
     }
 
     /// Calls waiting for a writer, for metrics and readiness.

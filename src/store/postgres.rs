@@ -13,7 +13,8 @@ use tokio_postgres::{Config, NoTls};
 /// Opens a connection; the error's text is for the operator and holds no password.
 pub async fn connect(address: &str) -> Result<AsyncPgConnection, String> {
     let (address, root_file) = take_root_file(address)?;
-    let config: Config = address.parse().map_err(|_| "DATABASE_URL does not read as a PostgreSQL address".to_owned())?;
+    let config: Config =
+        address.parse().map_err(|_| "DATABASE_URL does not read as a PostgreSQL address".to_owned())?;
     let failed = |error: tokio_postgres::Error| format!("cannot connect to PostgreSQL: {}", reason(&error));
     if config.get_ssl_mode() == SslMode::Disable {
         let (client, connection) = config.connect(NoTls).await.map_err(failed)?;
@@ -44,7 +45,8 @@ fn tls_settings(root_file: Option<&str>) -> Result<rustls::ClientConfig, String>
     let mut roots = rustls::RootCertStore::empty();
     match root_file {
         Some(file) => {
-            let certificates = CertificateDer::pem_file_iter(file).map_err(|error| format!("cannot read sslrootcert {file}: {error}"))?;
+            let certificates = CertificateDer::pem_file_iter(file)
+                .map_err(|error| format!("cannot read sslrootcert {file}: {error}"))?;
             for certificate in certificates {
                 let certificate = certificate.map_err(|error| format!("cannot read sslrootcert {file}: {error}"))?;
                 roots.add(certificate).map_err(|error| format!("sslrootcert {file} is not a certificate: {error}"))?;
@@ -65,5 +67,9 @@ fn tls_settings(root_file: Option<&str>) -> Result<rustls::ClientConfig, String>
 /// The cause, as the driver's own text says only "error connecting to server".
 fn reason(error: &tokio_postgres::Error) -> String {
     use std::error::Error as _;
-    error.as_db_error().map(|db| db.message().to_owned()).or_else(|| error.source().map(ToString::to_string)).unwrap_or_else(|| error.to_string())
+    error
+        .as_db_error()
+        .map(|db| db.message().to_owned())
+        .or_else(|| error.source().map(ToString::to_string))
+        .unwrap_or_else(|| error.to_string())
 }

@@ -6,9 +6,9 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
+use super::StoreSettings;
 use super::connection::{Conn, DatabaseUrl, Purpose};
 use super::error::StoreError;
-use super::StoreSettings;
 
 /// What a reading call works on. Queries are methods, in the file of the kind of row they read.
 pub struct ReadTx<'a> {

@@ -1,4 +1,4 @@
-//! Closed sets that only the store and the floors above it know: how uploads, links and keys stand.
+//! Closed sets that only the store and the floors above it know: how uploads and their rows stand.
 
 use crate::domain::coded::coded;
 
@@ -49,33 +49,5 @@ coded! {
         OptOutRecorded = 8 "opt_out_recorded",
         /// A consent ended here; a list cannot bring it back.
         EndedHere = 9 "ended_here",
-    }
-}
-
-coded! {
-    /// What a link's signing key may still do (LK-12).
-    KeyStanding {
-        /// Signs and verifies.
-        Active = 1 "active",
-        /// Verifies.
-        VerifyOnly = 2 "verify-only",
-        /// Verifies withdrawals only: the longest other link has run out.
-        Retired = 3 "retired",
-        /// Verifies withdrawals only: somebody else may hold it.
-        Compromised = 4 "compromised",
-    }
-}
-
-coded! {
-    /// What a link asks of a person.
-    LinkAction {
-        /// Confirm a sign-up.
-        Confirm = 1 "confirm",
-        /// Answer a re-permission.
-        Answer = 2 "answer",
-        /// Stop.
-        Withdraw = 3 "withdraw",
-        /// "This was not me."
-        NotMe = 4 "not-me",
     }
 }

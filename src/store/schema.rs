@@ -259,6 +259,7 @@ diesel::table! {
         reason -> SmallInt,
         source -> Nullable<Text>,
         created_at -> BigInt,
+        lifted_at -> Nullable<BigInt>,
     }
 }
 
@@ -495,4 +496,33 @@ diesel::table! {
     }
 }
 
-diesel::allow_tables_to_appear_in_same_query!(install, controllers, controller_keys, link_keys, api_tokens, purposes, policies, policy_versions, notices, senders, forms, subjects, consents, consent_events, suppressions, links, imports, import_chunks, import_rows, campaigns, campaign_members, mails, outbox, destinations, destination_lists, destination_states, idempotency_keys, mailbox_caps);
+diesel::allow_tables_to_appear_in_same_query!(
+    install,
+    controllers,
+    controller_keys,
+    link_keys,
+    api_tokens,
+    purposes,
+    policies,
+    policy_versions,
+    notices,
+    senders,
+    forms,
+    subjects,
+    consents,
+    consent_events,
+    suppressions,
+    links,
+    imports,
+    import_chunks,
+    import_rows,
+    campaigns,
+    campaign_members,
+    mails,
+    outbox,
+    destinations,
+    destination_lists,
+    destination_states,
+    idempotency_keys,
+    mailbox_caps
+);

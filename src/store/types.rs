@@ -18,6 +18,7 @@ use crate::domain::consent::ConsentState;
 use crate::domain::event::{EventKind, Method};
 use crate::domain::gate::{MailKind, Reason};
 use crate::domain::ids::*;
+use crate::domain::link::{KeyStanding, LinkAction};
 use crate::domain::mailing::MailState;
 use crate::domain::policy::PolicyFormat;
 use crate::domain::purpose::{Channel, PurposeKind};
@@ -25,7 +26,7 @@ use crate::domain::suppression::SuppressionReason;
 use crate::domain::task::{TaskKind, TaskState};
 use crate::domain::time::Timestamp;
 
-use super::rows::{ImportKind, ImportStatus, KeyStanding, LinkAction, RowOutcome};
+use super::rows::{ImportKind, ImportStatus, RowOutcome};
 
 /// The SQL type of an id: `uuid` on PostgreSQL, 16 bytes on SQLite.
 #[derive(Debug, Clone, Copy, Default, diesel::query_builder::QueryId, diesel::sql_types::SqlType)]
@@ -110,8 +111,22 @@ macro_rules! id_columns {
 }
 
 id_columns!(
-    ControllerId, SubjectId, PurposeId, PolicyId, PolicyVersionId, NoticeId, SenderId, FormId, ImportId, CampaignId, MailId,
-    EventId, LinkId, TokenId, TaskId, DestinationId
+    ControllerId,
+    SubjectId,
+    PurposeId,
+    PolicyId,
+    PolicyVersionId,
+    NoticeId,
+    SenderId,
+    FormId,
+    ImportId,
+    CampaignId,
+    MailId,
+    EventId,
+    LinkId,
+    TokenId,
+    TaskId,
+    DestinationId
 );
 
 macro_rules! coded_columns {
@@ -142,8 +157,27 @@ macro_rules! coded_columns {
 }
 
 coded_columns!(
-    BasisKind, Answer, CampaignStatus, MemberStatus, ConsentState, EventKind, Method, MailKind, Reason, MailState, PolicyFormat,
-    Channel, PurposeKind, SuppressionReason, TaskKind, TaskState, ImportKind, ImportStatus, RowOutcome, KeyStanding, LinkAction
+    BasisKind,
+    Answer,
+    CampaignStatus,
+    MemberStatus,
+    ConsentState,
+    EventKind,
+    Method,
+    MailKind,
+    Reason,
+    MailState,
+    PolicyFormat,
+    Channel,
+    PurposeKind,
+    SuppressionReason,
+    TaskKind,
+    TaskState,
+    ImportKind,
+    ImportStatus,
+    RowOutcome,
+    KeyStanding,
+    LinkAction
 );
 
 expression!(Timestamp, BigInt);

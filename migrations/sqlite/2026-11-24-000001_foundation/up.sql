@@ -211,6 +211,7 @@ CREATE TABLE suppressions ( -- "never mail"; outlives erasure (SU-01 to SU-07)
     reason INTEGER NOT NULL,
     source TEXT, -- kind and id, never a person
     created_at INTEGER NOT NULL,
+    lifted_at INTEGER, -- this purpose was taken off again by a fresh confirmed opt-in (RP-04)
     PRIMARY KEY (controller_id, fingerprint, purpose_id)
 );
 

@@ -1,0 +1,66 @@
+//! What a signed link lets its holder do, and what the key that signed it is still good for.
+
+use super::coded::coded;
+
+coded! {
+    /// What a link lets its holder do. Each has its own letter in the token, so that none passes for another (LK-07).
+    LinkAction {
+        /// Confirm a sign-up from the mailbox.
+        Confirm = 1 "confirm",
+        /// Answer "may we still write to you?".
+        Answer = 2 "answer",
+        /// Stop it.
+        Withdraw = 3 "withdraw",
+        /// "This was not me".
+        NotMe = 4 "not_me",
+    }
+}
+
+impl LinkAction {
+    /// The token's audience.
+    pub const fn letter(self) -> &'static str {
+        match self {
+            Self::Confirm => "c",
+            Self::Answer => "r",
+            Self::Withdraw => "u",
+            Self::NotMe => "n",
+        }
+    }
+
+    /// The first segment of the address that serves it, as in `/u/{token}`. The letter too: an address is short.
+    pub const fn path(self) -> &'static str {
+        self.letter()
+    }
+
+    /// Whether its links end. A withdrawal's never do (LK-06).
+    pub const fn ends(self) -> bool {
+        match self {
+            Self::Confirm | Self::Answer | Self::NotMe => true,
+            Self::Withdraw => false,
+        }
+    }
+}
+
+coded! {
+    /// What a key is still good for (LK-12).
+    KeyStanding {
+        /// Signs and verifies.
+        Active = 1 "active",
+        /// Signs no more; what it signed still counts.
+        VerifyOnly = 2 "verify_only",
+        /// Somebody else may hold it: nothing it signed counts but a withdrawal.
+        Compromised = 3 "compromised",
+        /// Past the longest life of a link that ends; its withdrawals go on.
+        Retired = 4 "retired",
+    }
+}
+
+impl KeyStanding {
+    /// Whether more than a withdrawal may be had with a link of this key.
+    pub const fn opens_all(self) -> bool {
+        match self {
+            Self::Active | Self::VerifyOnly => true,
+            Self::Compromised | Self::Retired => false,
+        }
+    }
+}

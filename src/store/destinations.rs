@@ -1,0 +1,144 @@
+//! Where confirmed subscribers are kept in step, which list belongs to which purpose, and what we last brought about
+//! there. A webhook's secret finds the controller.
+
+use diesel::prelude::*;
+
+use crate::domain::ids::{ControllerId, ControllerScope, DestinationId, EventId, PurposeId, SubjectId};
+use crate::domain::time::Timestamp;
+
+use super::connection::on;
+use super::error::StoreError;
+use super::schema::{destination_lists, destination_states, destinations};
+use super::{ReadTx, WriteTx};
+
+/// A destination.
+#[derive(Debug, Clone, Queryable, Selectable, Insertable)]
+#[diesel(table_name = destinations, treat_none_as_default_value = false)]
+pub struct Destination {
+    /// Whose.
+    pub controller_id: ControllerId,
+    /// Its id.
+    pub id: DestinationId,
+    /// Where its API is.
+    pub base_url: String,
+    /// The client there.
+    pub client_id: String,
+    /// IANA zone of that client.
+    pub time_zone: String,
+    /// Version of the key that seals the secrets.
+    pub key_version: i32,
+    /// API key, sealed.
+    pub credentials: Vec<u8>,
+    /// SHA-256 of the webhook's secret.
+    pub webhook_hash: Vec<u8>,
+    /// The webhook's secret, sealed, to show it again to who may see it.
+    pub webhook_secret: Vec<u8>,
+    /// Since when.
+    pub created_at: Timestamp,
+}
+
+/// Which list a purpose is kept on.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable)]
+#[diesel(table_name = destination_lists, treat_none_as_default_value = false)]
+pub struct DestinationList {
+    /// Whose.
+    pub controller_id: ControllerId,
+    /// The purpose.
+    pub purpose_id: PurposeId,
+    /// The destination.
+    pub destination_id: DestinationId,
+    /// The list there.
+    pub list_id: String,
+}
+
+/// What we last brought about for one person on one list.
+#[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = destination_states, treat_none_as_default_value = false, treat_none_as_null = true)]
+#[diesel(primary_key(controller_id, subject_id, list_id))]
+pub struct DestinationState {
+    /// Whose.
+    pub controller_id: ControllerId,
+    /// Of whom.
+    pub subject_id: SubjectId,
+    /// On which list.
+    pub list_id: String,
+    /// Active there, or about to be.
+    pub active: bool,
+    /// Up to which event it is in step.
+    pub event_id: EventId,
+    /// Since when.
+    pub synced_at: Timestamp,
+    /// What went wrong last.
+    pub last_error: Option<String>,
+}
+
+impl ReadTx<'_> {
+    /// A controller's destinations; at most 100.
+    pub fn destinations(&mut self, scope: ControllerScope) -> Result<Vec<Destination>, StoreError> {
+        use destinations::dsl as t;
+        Ok(
+            on!(self.conn, c => t::destinations.filter(t::controller_id.eq(scope.controller())).select(Destination::as_select()).order(t::id).limit(100).load(c))?,
+        )
+    }
+
+    /// One destination.
+    pub fn destination(&mut self, scope: ControllerScope, id: DestinationId) -> Result<Destination, StoreError> {
+        use destinations::dsl as t;
+        Ok(
+            on!(self.conn, c => t::destinations.find((scope.controller(), id)).select(Destination::as_select()).first(c))?,
+        )
+    }
+
+    /// Finds a destination, and with it the controller, by the hash of its webhook's secret.
+    pub fn destination_by_webhook(&mut self, webhook_hash: &[u8]) -> Result<Destination, StoreError> {
+        use destinations::dsl as t;
+        Ok(
+            on!(self.conn, c => t::destinations.filter(t::webhook_hash.eq(webhook_hash)).select(Destination::as_select()).first(c))?,
+        )
+    }
+
+    /// Which lists the controller's purposes are kept on.
+    pub fn destination_lists(&mut self, scope: ControllerScope) -> Result<Vec<DestinationList>, StoreError> {
+        use destination_lists::dsl as t;
+        Ok(
+            on!(self.conn, c => t::destination_lists.filter(t::controller_id.eq(scope.controller())).select(DestinationList::as_select()).order(t::purpose_id).load(c))?,
+        )
+    }
+
+    /// What we last brought about for a person.
+    pub fn destination_states(
+        &mut self,
+        scope: ControllerScope,
+        subject: SubjectId,
+    ) -> Result<Vec<DestinationState>, StoreError> {
+        use destination_states::dsl as t;
+        Ok(
+            on!(self.conn, c => t::destination_states.filter(t::controller_id.eq(scope.controller())).filter(t::subject_id.eq(subject))
+            .select(DestinationState::as_select()).order(t::list_id).load(c))?,
+        )
+    }
+}
+
+impl WriteTx<'_> {
+    /// A new destination.
+    pub fn insert_destination(&mut self, destination: &Destination) -> Result<(), StoreError> {
+        on!(self.writing(), c => diesel::insert_into(destinations::table).values(destination).execute(c))?;
+        Ok(())
+    }
+
+    /// Keeps a purpose on a list, or on another one from now on.
+    pub fn set_destination_list(&mut self, list: &DestinationList) -> Result<(), StoreError> {
+        use destination_lists::dsl as t;
+        on!(self.writing(), c => diesel::insert_into(t::destination_lists).values(list).on_conflict((t::controller_id, t::purpose_id)).do_update()
+            .set((t::destination_id.eq(list.destination_id), t::list_id.eq(&list.list_id))).execute(c))?;
+        Ok(())
+    }
+
+    /// Notes what we are about to bring about, or have.
+    pub fn save_destination_state(&mut self, state: &DestinationState) -> Result<(), StoreError> {
+        use destination_states::dsl as t;
+        on!(self.writing(), c => diesel::insert_into(t::destination_states).values(state)
+            .on_conflict((t::controller_id, t::subject_id, t::list_id)).do_update().set(state).execute(c))?;
+        Ok(())
+    }
+}

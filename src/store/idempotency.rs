@@ -1,0 +1,76 @@
+//! Answers kept for a retry with the same `Idempotency-Key` (AP-02), written in the transaction of the effect, and
+//! the install-wide caps on confirmation mails.
+
+use diesel::prelude::*;
+
+use crate::domain::ids::{ControllerId, TokenId};
+use crate::domain::time::Timestamp;
+
+use super::connection::on;
+use super::error::StoreError;
+use super::schema::{idempotency_keys, mailbox_caps};
+use super::{ReadTx, WriteTx};
+
+/// A kept answer.
+#[derive(Debug, Clone, Queryable, Selectable, Insertable)]
+#[diesel(table_name = idempotency_keys, treat_none_as_default_value = false)]
+pub struct KeptAnswer {
+    /// Whose; all zero for the operator.
+    pub controller_id: ControllerId,
+    /// Which token asked.
+    pub token_id: TokenId,
+    /// SHA-256 of the key.
+    pub key_hash: Vec<u8>,
+    /// SHA-256 of method, path and body.
+    pub fingerprint: Vec<u8>,
+    /// Sealed.
+    pub answer: Vec<u8>,
+    /// Version of the sealing key.
+    pub key_version: i32,
+    /// Since when.
+    pub created_at: Timestamp,
+}
+
+impl ReadTx<'_> {
+    /// The answer kept under a key.
+    pub fn kept_answer(
+        &mut self,
+        controller: ControllerId,
+        token: TokenId,
+        key_hash: &[u8],
+    ) -> Result<Option<KeptAnswer>, StoreError> {
+        use idempotency_keys::dsl as t;
+        Ok(
+            on!(self.conn, c => t::idempotency_keys.find((controller, token, key_hash)).select(KeptAnswer::as_select()).first(c).optional())?,
+        )
+    }
+}
+
+impl WriteTx<'_> {
+    /// Keeps an answer; `Conflict` when another call with the key was faster.
+    pub fn keep_answer(&mut self, answer: &KeptAnswer) -> Result<(), StoreError> {
+        on!(self.writing(), c => diesel::insert_into(idempotency_keys::table).values(answer).execute(c))?;
+        Ok(())
+    }
+
+    /// Forgets answers older than `before`.
+    pub fn forget_answers(&mut self, before: Timestamp) -> Result<usize, StoreError> {
+        use idempotency_keys::dsl as t;
+        Ok(on!(self.writing(), c => diesel::delete(t::idempotency_keys.filter(t::created_at.lt(before))).execute(c))?)
+    }
+
+    /// Counts one more confirmation mail to a mailbox today; says how many that makes.
+    pub fn count_mail_to(&mut self, fingerprint: &[u8], day: i64) -> Result<i32, StoreError> {
+        use mailbox_caps::dsl as t;
+        Ok(
+            on!(self.writing(), c => diesel::insert_into(t::mailbox_caps).values((t::fingerprint.eq(fingerprint), t::day.eq(day), t::mails.eq(1)))
+            .on_conflict(t::fingerprint).do_update().set(t::mails.eq(t::mails + 1)).returning(t::mails).get_result(c))?,
+        )
+    }
+
+    /// Forgets the counts of days before `day` (architecture section 0: within 48 hours).
+    pub fn forget_mail_counts(&mut self, day: i64) -> Result<usize, StoreError> {
+        use mailbox_caps::dsl as t;
+        Ok(on!(self.writing(), c => diesel::delete(t::mailbox_caps.filter(t::day.lt(day))).execute(c))?)
+    }
+}

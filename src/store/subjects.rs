@@ -1,0 +1,171 @@
+//! People, within one controller. Their details are sealed under a key of their own; they are found by a keyed
+//! fingerprint.
+
+use diesel::prelude::*;
+
+use crate::domain::gate::SubjectFlags;
+use crate::domain::ids::{ControllerId, ControllerScope, SubjectId};
+use crate::domain::time::Timestamp;
+
+use super::connection::on;
+use super::dialect::first_locked;
+use super::error::StoreError;
+use super::schema::subjects;
+use super::{ReadTx, WriteTx};
+
+/// A person as stored: nothing here reads without the keys.
+#[derive(Debug, Clone, Queryable, Selectable, Insertable)]
+#[diesel(table_name = subjects, treat_none_as_default_value = false)]
+pub struct Subject {
+    /// Whose.
+    pub controller_id: ControllerId,
+    /// Their id.
+    pub id: SubjectId,
+    /// Keyed fingerprint of the address.
+    pub email_key: Vec<u8>,
+    /// Version of the key that seals the person's own.
+    pub key_version: i32,
+    /// The person's key, sealed; empty once erased.
+    pub wrapped_key: Vec<u8>,
+    /// The address, sealed.
+    pub email: Vec<u8>,
+    /// The name, sealed.
+    pub name: Option<Vec<u8>>,
+    /// Custom fields, sealed JSON.
+    pub fields: Option<Vec<u8>>,
+    /// Processing restricted (DR-10).
+    pub restricted: bool,
+    /// Hard bounced.
+    pub undeliverable: bool,
+    /// Erased when.
+    pub erased_at: Option<Timestamp>,
+    /// Known since.
+    pub created_at: Timestamp,
+}
+
+impl Subject {
+    /// What the gate wants to know.
+    pub const fn flags(&self) -> SubjectFlags {
+        SubjectFlags {
+            erased: self.erased_at.is_some(),
+            restricted: self.restricted,
+            undeliverable: self.undeliverable,
+        }
+    }
+}
+
+impl ReadTx<'_> {
+    /// The person with this id.
+    pub fn subject(&mut self, scope: ControllerScope, id: SubjectId) -> Result<Subject, StoreError> {
+        use subjects::dsl as t;
+        Ok(on!(self.conn, c => t::subjects.find((scope.controller(), id)).select(Subject::as_select()).first(c))?)
+    }
+
+    /// These people, in the order of their ids.
+    pub fn subjects_among(&mut self, scope: ControllerScope, ids: &[SubjectId]) -> Result<Vec<Subject>, StoreError> {
+        use subjects::dsl as t;
+        Ok(
+            on!(self.conn, c => t::subjects.filter(t::controller_id.eq(scope.controller())).filter(t::id.eq_any(ids)).select(Subject::as_select()).order(t::id).load(c))?,
+        )
+    }
+
+    /// The person with this address, if known.
+    pub fn subject_by_fingerprint(
+        &mut self,
+        scope: ControllerScope,
+        email_key: &[u8],
+    ) -> Result<Option<Subject>, StoreError> {
+        use subjects::dsl as t;
+        Ok(
+            on!(self.conn, c => t::subjects.filter(t::controller_id.eq(scope.controller())).filter(t::email_key.eq(email_key))
+            .select(Subject::as_select()).first(c).optional())?,
+        )
+    }
+
+    /// The people among these addresses that are known.
+    pub fn subjects_by_fingerprints(
+        &mut self,
+        scope: ControllerScope,
+        email_keys: &[Vec<u8>],
+    ) -> Result<Vec<Subject>, StoreError> {
+        use subjects::dsl as t;
+        Ok(
+            on!(self.conn, c => t::subjects.filter(t::controller_id.eq(scope.controller())).filter(t::email_key.eq_any(email_keys)).select(Subject::as_select()).load(c))?,
+        )
+    }
+}
+
+impl WriteTx<'_> {
+    /// Adds the person unless the address is known; either way the one on record, locked until the commit, so that
+    /// two instances take turns on one person (R-32, T-11).
+    pub fn find_or_add_subject(&mut self, scope: ControllerScope, subject: &Subject) -> Result<Subject, StoreError> {
+        use subjects::dsl as t;
+        on!(self.writing(), c => diesel::insert_into(subjects::table).values(subject).on_conflict_do_nothing().execute(c))?;
+        Ok(first_locked!(
+            self.writing(),
+            t::subjects
+                .filter(t::controller_id.eq(scope.controller()))
+                .filter(t::email_key.eq(&subject.email_key))
+                .select(Subject::as_select())
+        )?)
+    }
+
+    /// The person, locked until the commit.
+    pub fn lock_subject(&mut self, scope: ControllerScope, id: SubjectId) -> Result<Subject, StoreError> {
+        use subjects::dsl as t;
+        Ok(first_locked!(&mut *self.conn, t::subjects.find((scope.controller(), id)).select(Subject::as_select()))?)
+    }
+
+    /// Adds people; those whose address is known are left as they are.
+    pub fn add_subjects(&mut self, people: &[Subject]) -> Result<(), StoreError> {
+        on!(self.writing(), c => diesel::insert_into(subjects::table).values(people).on_conflict_do_nothing().execute(c))?;
+        Ok(())
+    }
+
+    /// Replaces the sealed name and fields.
+    pub fn set_subject_details(
+        &mut self,
+        scope: ControllerScope,
+        id: SubjectId,
+        name: Option<&[u8]>,
+        fields: Option<&[u8]>,
+    ) -> Result<(), StoreError> {
+        use subjects::dsl as t;
+        on!(self.writing(), c => diesel::update(t::subjects.find((scope.controller(), id))).set((t::name.eq(name), t::fields.eq(fields))).execute(c))?;
+        Ok(())
+    }
+
+    /// Marks the mailbox as dead or alive.
+    pub fn set_undeliverable(
+        &mut self,
+        scope: ControllerScope,
+        id: SubjectId,
+        undeliverable: bool,
+    ) -> Result<(), StoreError> {
+        use subjects::dsl as t;
+        on!(self.writing(), c => diesel::update(t::subjects.find((scope.controller(), id))).set(t::undeliverable.eq(undeliverable)).execute(c))?;
+        Ok(())
+    }
+
+    /// Empties a person's row: key and details are destroyed, the fingerprint becomes `mark`, so that the address can
+    /// come back as somebody new (R-104, DR-06).
+    pub fn erase_subject(
+        &mut self,
+        scope: ControllerScope,
+        id: SubjectId,
+        mark: &[u8],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        use subjects::dsl as t;
+        let nothing: Option<Vec<u8>> = None;
+        on!(self.writing(), c => diesel::update(t::subjects.find((scope.controller(), id))).set((
+            t::email_key.eq(mark),
+            t::wrapped_key.eq(Vec::<u8>::new()),
+            t::email.eq(Vec::<u8>::new()),
+            t::name.eq(&nothing),
+            t::fields.eq(&nothing),
+            t::erased_at.eq(now),
+        )).execute(c))?;
+        Ok(())
+    }
+}
