@@ -1,0 +1,152 @@
+//! The controllers' keys, opened when needed and kept for a short while, so that a rotation in another process is seen
+//! soon. Also the signing keys of links.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use crate::crypto::{ControllerKeys, Key, KeyUse, Place, RootKeys};
+use crate::domain::clock::Clock;
+use crate::domain::ids::ControllerScope;
+use crate::domain::link::KeyStanding;
+use crate::domain::time::Timestamp;
+use crate::links::{SigningKey, VerifyingKey};
+use crate::store::controllers::{LinkKey, SealedKey};
+use crate::store::{ReadTx, Store, StoreError};
+
+use super::Error;
+
+/// A controller's opened keys and the moment they were read.
+struct Opened {
+    keys: Arc<ControllerKeys>,
+    signer: Arc<SigningKey>,
+    read_at: Timestamp,
+}
+
+/// A link key found by the name in a token.
+#[derive(Clone)]
+pub struct FoundLinkKey {
+    /// The controller it belongs to, which is thereby found.
+    pub scope: ControllerScope,
+    /// The key.
+    pub key: Arc<VerifyingKey>,
+}
+
+/// Opens and keeps keys.
+pub struct Keys {
+    root: RootKeys,
+    store: Store,
+    clock: Arc<dyn Clock>,
+    refresh: Duration,
+    opened: RwLock<HashMap<ControllerScope, Opened>>,
+    link_keys: RwLock<HashMap<String, (FoundLinkKey, Timestamp)>>,
+}
+
+/// Where a controller's key is sealed.
+pub(super) fn key_place(controller: Uuid, key_use: KeyUse, version: i32) -> Place<'static> {
+    Place { table: "controller_keys", column: key_use.name(), controller, row: controller, key_version: version }
+}
+
+/// Where a link's signing key is sealed.
+pub(super) fn link_key_place(controller: Uuid) -> Place<'static> {
+    Place { table: "link_keys", column: "sealed", controller, row: controller, key_version: 0 }
+}
+
+impl Keys {
+    pub(super) fn new(root: RootKeys, store: Store, clock: Arc<dyn Clock>, refresh: Duration) -> Self {
+        Self { root, store, clock, refresh, opened: RwLock::default(), link_keys: RwLock::default() }
+    }
+
+    /// The root keys, for setting up and rotating.
+    pub fn root(&self) -> &RootKeys {
+        &self.root
+    }
+
+    /// Forgets what is kept, so that a rotation in this process is seen at once.
+    pub fn forget(&self) {
+        self.opened.write().unwrap_or_else(PoisonError::into_inner).clear();
+        self.link_keys.write().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// A controller's keys.
+    pub async fn of(&self, scope: ControllerScope) -> Result<Arc<ControllerKeys>, Error> {
+        Ok(self.opened(scope).await?.0)
+    }
+
+    /// The key that signs a controller's new links.
+    pub async fn signer(&self, scope: ControllerScope) -> Result<Arc<SigningKey>, Error> {
+        Ok(self.opened(scope).await?.1)
+    }
+
+    async fn opened(&self, scope: ControllerScope) -> Result<(Arc<ControllerKeys>, Arc<SigningKey>), Error> {
+        let now = self.clock.now();
+        let kept = self.opened.read().unwrap_or_else(PoisonError::into_inner).get(&scope).and_then(|opened| {
+            (now.since(opened.read_at) < self.refresh).then(|| (Arc::clone(&opened.keys), Arc::clone(&opened.signer)))
+        });
+        if let Some(kept) = kept {
+            return Ok(kept);
+        }
+        let (sealed, link_keys) = self
+            .store
+            .read(move |tx: &mut ReadTx<'_>| Ok::<_, StoreError>((tx.controller_keys(scope)?, tx.link_keys(scope)?)))
+            .await?;
+        let keys = Arc::new(self.open_keys(scope, &sealed)?);
+        let newest = link_keys.iter().find(|key| key.standing == KeyStanding::Active);
+        let newest = newest.ok_or_else(|| Error::Internal("a controller has no active link key".into()))?;
+        let signer = Arc::new(self.open_signer(scope, newest)?);
+        let opened = Opened { keys: Arc::clone(&keys), signer: Arc::clone(&signer), read_at: now };
+        self.opened.write().unwrap_or_else(PoisonError::into_inner).insert(scope, opened);
+        Ok((keys, signer))
+    }
+
+    fn open_keys(&self, scope: ControllerScope, sealed: &[SealedKey]) -> Result<ControllerKeys, Error> {
+        let controller = scope.controller().uuid();
+        let mut keys = Vec::with_capacity(sealed.len());
+        for row in sealed {
+            let key_use = KeyUse::from_name(&row.key_use)
+                .ok_or_else(|| Error::Internal("a stored key has an unknown use".into()))?;
+            let (bytes, _) = self.root.open(&key_place(controller, key_use, row.version), &row.sealed)?;
+            let key =
+                Key::from_bytes(&bytes).ok_or_else(|| Error::Internal("a stored key has the wrong length".into()))?;
+            keys.push((key_use, row.version, key));
+        }
+        ControllerKeys::new(controller, keys).ok_or_else(|| Error::Store(StoreError::NotFound))
+    }
+
+    fn open_signer(&self, scope: ControllerScope, row: &LinkKey) -> Result<SigningKey, Error> {
+        let (bytes, _) = self.root.open(&link_key_place(scope.controller().uuid()), &row.sealed)?;
+        let pkcs8: Zeroizing<Vec<u8>> = bytes;
+        SigningKey::from_pkcs8(&row.kid, &pkcs8).map_err(|_| Error::Internal("a stored link key does not read".into()))
+    }
+
+    /// Finds the key that a token names, and with it the controller. The look-up is in a list of our own keys; a name
+    /// that is not there is an unknown link like any other (LK-11, R-31).
+    pub async fn link_key(&self, kid: &str) -> Result<FoundLinkKey, Error> {
+        let now = self.clock.now();
+        let kept = self.link_keys.read().unwrap_or_else(PoisonError::into_inner).get(kid).cloned();
+        if let Some((found, read_at)) = kept
+            && now.since(read_at) < self.refresh
+        {
+            return Ok(found);
+        }
+        let wanted = kid.to_owned();
+        let row = match self.store.read(move |tx: &mut ReadTx<'_>| tx.link_key(&wanted)).await {
+            Ok(row) => row,
+            Err(StoreError::NotFound) => return Err(Error::UnknownLink),
+            Err(error) => return Err(error.into()),
+        };
+        let public: [u8; 32] = row
+            .public_key
+            .as_slice()
+            .try_into()
+            .map_err(|_| Error::Internal("a stored public key has the wrong length".into()))?;
+        let key = VerifyingKey::new(&row.kid, public, row.standing)
+            .map_err(|_| Error::Internal("a stored link key does not read".into()))?;
+        let found = FoundLinkKey { scope: ControllerScope::granted(row.controller_id), key: Arc::new(key) };
+        self.link_keys.write().unwrap_or_else(PoisonError::into_inner).insert(row.kid, (found.clone(), now));
+        Ok(found)
+    }
+}

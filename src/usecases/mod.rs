@@ -1,0 +1,63 @@
+//! The first floor: one function per thing asked. Each is one transaction: the new state, its event and the work that
+//! follows are written together or not at all. Nobody here knows a status code or a table.
+
+pub mod error;
+pub mod keys;
+pub mod record;
+pub mod rules;
+pub mod setup;
+pub mod sign_up;
+
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+use crate::crypto::RootKeys;
+use crate::domain::clock::{Clock, Ids};
+use crate::store::Store;
+
+pub use error::Error;
+pub use keys::Keys;
+pub use rules::Rules;
+
+/// Everything a use case needs; built once, shared by all doors, cheap to clone.
+#[derive(Clone)]
+pub struct Services {
+    /// The store.
+    pub store: Store,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Where ids come from.
+    pub ids: Arc<dyn Ids>,
+    /// The controllers' keys, opened when needed.
+    pub keys: Arc<Keys>,
+    /// Lifetimes and limits.
+    pub rules: Arc<Rules>,
+    /// Where links lead: scheme, host and port, without a slash at the end.
+    pub base_url: Arc<str>,
+    /// Rung when there is new work, so that the worker need not wait for its next look.
+    pub bell: Arc<Notify>,
+}
+
+impl Services {
+    /// Puts the house's services together.
+    pub fn new(
+        store: Store,
+        root: RootKeys,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn Ids>,
+        rules: Rules,
+        base_url: &str,
+    ) -> Self {
+        let keys = Keys::new(root, store.clone(), Arc::clone(&clock), rules.key_refresh);
+        Self {
+            store,
+            clock,
+            ids,
+            keys: Arc::new(keys),
+            rules: Arc::new(rules),
+            base_url: base_url.trim_end_matches('/').into(),
+            bell: Arc::new(Notify::new()),
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Lifetimes and limits that an operator, or a test, may set.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Every time constant and limit of the use cases, with its default.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Rules {
+    /// How long a confirmation link works (LK-06): 7 days.
+    #[serde(with = "humantime_serde")]
+    pub confirm_link_ttl: Duration,
+    /// How long after that an unconfirmed person's details are kept (DO-03): 7 days.
+    #[serde(with = "humantime_serde")]
+    pub unconfirmed_purge_after: Duration,
+    /// How long an answer link works at most; the round's deadline may end it earlier: 60 days.
+    #[serde(with = "humantime_serde")]
+    pub answer_link_max_ttl: Duration,
+    /// How long an opened page may be sent (LK-04): 30 minutes.
+    #[serde(with = "humantime_serde")]
+    pub page_nonce_ttl: Duration,
+    /// A yes that comes sooner after its page is asked for again (LK-05): 2 seconds.
+    #[serde(with = "humantime_serde")]
+    pub minimum_dwell: Duration,
+    /// One confirmation mail per form and address in this time (DO-06): 24 hours.
+    #[serde(with = "humantime_serde")]
+    pub confirmation_gap: Duration,
+    /// Confirmation mails to one address per controller and day (DO-06): 3.
+    pub confirmations_per_controller_day: u32,
+    /// Confirmation mails to one address over all controllers and day: 6.
+    pub confirmations_per_mailbox_day: u32,
+    /// One re-permission mail per person and purpose in this time (RP-07): 60 days.
+    #[serde(with = "humantime_serde")]
+    pub ask_cooldown: Duration,
+    /// How long the answer to an `Idempotency-Key` is kept (AP-02): 24 hours.
+    #[serde(with = "humantime_serde")]
+    pub idempotency_retention: Duration,
+    /// How long opened keys are used before they are read again, so that a rotation elsewhere is seen: 30 seconds.
+    #[serde(with = "humantime_serde")]
+    pub key_refresh: Duration,
+    /// Rows of one uploaded list: 1,000,000.
+    pub import_rows: u32,
+    /// Bytes of one uploaded list: 200 MB.
+    pub import_bytes: u64,
+    /// Bytes of one policy document: 10 MiB.
+    pub policy_bytes: usize,
+    /// Items on a page, unless asked for otherwise: 50.
+    pub page_size: u32,
+    /// Items on a page, at most: 500.
+    pub page_size_max: u32,
+    /// Keep a client's whole network address as evidence rather than its network (PF-04): no.
+    pub evidence_full_address: bool,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        let days = |n: u64| Duration::from_secs(n * 86_400);
+        Self {
+            confirm_link_ttl: days(7),
+            unconfirmed_purge_after: days(7),
+            answer_link_max_ttl: days(60),
+            page_nonce_ttl: Duration::from_secs(30 * 60),
+            minimum_dwell: Duration::from_secs(2),
+            confirmation_gap: days(1),
+            confirmations_per_controller_day: 3,
+            confirmations_per_mailbox_day: 6,
+            ask_cooldown: days(60),
+            idempotency_retention: days(1),
+            key_refresh: Duration::from_secs(30),
+            import_rows: 1_000_000,
+            import_bytes: 200_000_000,
+            policy_bytes: crate::domain::policy::MAX_POLICY_BYTES,
+            page_size: 50,
+            page_size_max: 500,
+            evidence_full_address: false,
+        }
+    }
+}
