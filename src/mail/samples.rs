@@ -1,0 +1,89 @@
+//! Samples of each context: for the tests, which render every layout with every sample, and for previews.
+
+use super::render::{ConfirmationContext, RepermissionContext};
+
+/// Short text to owned text.
+fn s(text: &str) -> String {
+    text.to_owned()
+}
+
+impl RepermissionContext {
+    /// A plain one, one without name and deadline in German, and one full of characters that mean something elsewhere.
+    #[must_use]
+    pub fn samples() -> Vec<Self> {
+        let plain = Self {
+            language: s("en"),
+            name: s("Ana"),
+            controller: s("Acme Gardens"),
+            postal: s("Acme Gardens Ltd, 1 Green Lane, Leeds LS1 4AP, United Kingdom"),
+            reply_address: s("hello@acme.example"),
+            purposes: vec![s("our monthly newsletter by e-mail"), s("invitations to open days by e-mail")],
+            answer_link: s("https://consent.acme.example/a/eyJhbGciOiJFZERTQSJ9.sample.answer"),
+            withdraw_link: s("https://consent.acme.example/w/eyJhbGciOiJFZERTQSJ9.sample.withdraw"),
+            policy_link: s("https://consent.acme.example/p/acme/3"),
+            policy_label: s("Privacy policy of 1 November 2026"),
+            deadline: s("15 January 2027"),
+            basis: s("You asked for our newsletter on 3 March 2025 on our website."),
+        };
+        let german = Self {
+            language: s("de"),
+            name: s(""),
+            controller: s("Grünwerk GmbH"),
+            postal: s("Grünwerk GmbH, Lange Straße 5, 70173 Stuttgart"),
+            purposes: vec![s("unser monatlicher Newsletter per E-Mail")],
+            policy_label: s("Datenschutzerklärung vom 1. November 2026"),
+            deadline: s(""),
+            basis: s("Sie haben unseren Newsletter am 3. März 2025 auf unserer Website bestellt."),
+            ..plain.clone()
+        };
+        let awkward = Self {
+            name: s("<b>[x](http://evil.example)</b> \r\n & \"Ann\"\u{202e}"),
+            controller: s("A & B <Sons>, \"Ltd\""),
+            purposes: vec![s("news & <offers>"); 5],
+            basis: s("You are a customer of A & B <Sons>.\nBcc: x"),
+            ..plain.clone()
+        };
+        vec![plain, german, awkward]
+    }
+}
+
+impl ConfirmationContext {
+    /// A plain one, one in German, and one full of characters that mean something elsewhere.
+    #[must_use]
+    pub fn samples() -> Vec<Self> {
+        let plain = Self {
+            language: s("en"),
+            address: s("ana@example.org"),
+            site: s("www.acme.example"),
+            controller: s("Acme Gardens Ltd"),
+            postal: s("1 Green Lane, Leeds LS1 4AP, United Kingdom"),
+            reply_address: s("hello@acme.example"),
+            purposes: vec![s("Monthly newsletter by e-mail"), s("Invitations to open days by e-mail")],
+            requested_at: s("24 November 2026, 18:46 UTC"),
+            valid_until: s("1 December 2026"),
+            confirm_link: s("https://consent.acme.example/c/eyJhbGciOiJFZERTQSJ9.sample.confirm"),
+            not_me_link: s("https://consent.acme.example/n/eyJhbGciOiJFZERTQSJ9.sample.notme"),
+            policy_link: s("https://consent.acme.example/p/acme/3"),
+            policy_label: s("Privacy policy of 1 November 2026"),
+        };
+        let german = Self {
+            language: s("de-DE"),
+            controller: s("Grünwerk GmbH"),
+            site: s("grünwerk.example"),
+            postal: s(""),
+            reply_address: s(""),
+            purposes: vec![s("Monatlicher Newsletter per E-Mail")],
+            requested_at: s("24. November 2026, 18:46 UTC"),
+            valid_until: s(""),
+            policy_label: s("Datenschutzerklärung vom 1. November 2026"),
+            ..plain.clone()
+        };
+        let awkward = Self {
+            address: s("\"><script>alert(1)</script>@example.org"),
+            site: s("a & b\nhttps://evil.example"),
+            controller: s("A & B <Sons>"),
+            ..plain.clone()
+        };
+        vec![plain, german, awkward]
+    }
+}

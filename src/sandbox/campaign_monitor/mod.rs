@@ -1,0 +1,256 @@
+//! An emulator of the Campaign Monitor API, version 3.3 (and 3.2), with its awkward parts.
+//!
+//! Promises: queued adds, Code 210 with partial success, suppression, consent to track per client, the
+//! client's time zone, unsigned batched webhooks that echo the caller's own writes, and faults on
+//! demand, each as the contract describes it. With a folder the state survives a restart.
+//! Leaves out: OAuth exchange, XML, campaigns, transactional mail; segments are always empty.
+
+mod accounts;
+mod api;
+mod body;
+mod call;
+mod clock;
+mod custom_fields;
+mod delivery;
+mod desk;
+mod error;
+mod faults;
+mod fields;
+mod importing;
+mod lists;
+mod model;
+mod pages;
+mod person;
+mod reading;
+mod request_log;
+mod seed;
+mod server;
+mod settings;
+mod snapshot;
+mod subscribers;
+mod webhooks;
+mod writing;
+
+use super::web::WebListener;
+use desk::{Desk, Shared, lock};
+use jiff::Timestamp;
+use snapshot::Snapshot;
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+pub use api::TokenState;
+pub use delivery::WebhookDelivery;
+pub use faults::{Fault, FaultKind, Faults};
+pub use model::{State, UnsubscribeSetting};
+pub use person::PersonAct;
+pub use request_log::LoggedRequest;
+pub use seed::{ClientSeed, CustomFieldSeed, ListSeed};
+pub use settings::EmulatorSettings;
+
+/// A running emulator. Stops when dropped.
+pub struct Emulator {
+    shared: Arc<Shared>,
+    base_url: String,
+    snapshot: Arc<Mutex<Option<Snapshot>>>,
+    web: Mutex<Option<WebListener>>,
+}
+
+/// What the emulator knows about one person on one list.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SubscriberView {
+    /// Address as it was written.
+    pub email: String,
+    /// Name.
+    pub name: String,
+    /// State on the list.
+    pub state: State,
+    /// Consent to track, known per client and address.
+    pub tracking: Option<bool>,
+    /// Last change of state.
+    pub changed_at: Timestamp,
+    /// First joining.
+    pub joined_at: Timestamp,
+    /// Bare keys and values of the custom fields.
+    pub fields: Vec<(String, String)>,
+}
+
+impl std::fmt::Debug for SubscriberView {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("SubscriberView").field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
+impl Emulator {
+    /// Settings to build on.
+    pub fn builder() -> EmulatorSettings {
+        EmulatorSettings::default()
+    }
+
+    /// Loads the folder, adds the seeds, and answers once calls are accepted.
+    pub fn start(settings: EmulatorSettings) -> io::Result<Self> {
+        let snapshot = settings.folder.as_deref().map(Snapshot::new).transpose()?;
+        let known = snapshot.as_ref().map(Snapshot::load).transpose()?.flatten();
+        let mut world =
+            seed::world(&settings.account_key, &settings.account_time_zone, &settings.clients, &settings.lists, known)?;
+        world.whole_minutes = settings.whole_minutes;
+        let desk = Desk::new(world, settings.tokens, settings.add_delay);
+        let shared = Arc::new(Shared::new(desk));
+        let snapshot = Arc::new(Mutex::new(snapshot));
+        let client = settings.webhooks.client()?;
+        let work = delivery::run(Arc::clone(&shared), client.clone(), settings.webhooks, Arc::clone(&snapshot));
+        let for_web = Arc::clone(&shared);
+        let web = WebListener::start(
+            "campaign-monitor-emulator",
+            settings.addr,
+            move |config| server::routes(config, &for_web, &client),
+            move || {
+                actix_web::rt::spawn(work);
+            },
+        )?;
+        Ok(Self { shared, base_url: web.base_url(), snapshot, web: Mutex::new(Some(web)) })
+    }
+
+    /// Base address without a slash at the end; the API is below `/api/v3.3`.
+    pub fn base_url(&self) -> &str {
+        &self.base_url
+    }
+
+    /// The key that sees every client.
+    pub fn account_key(&self) -> String {
+        self.shared.work(false, |desk, _| desk.world.account_key.clone())
+    }
+
+    /// The key of one client.
+    pub fn client_key(&self, client_id: &str) -> Option<String> {
+        self.shared.work(false, |desk, _| desk.world.clients.get(client_id).map(|client| client.api_key.clone()))
+    }
+
+    /// Ids and titles of a client's lists.
+    pub fn lists(&self, client_id: &str) -> Vec<(String, String)> {
+        self.shared.work(false, |desk, _| {
+            let lists = desk.world.lists.values().filter(|list| list.client_id == client_id);
+            lists.map(|list| (list.id.clone(), list.title.clone())).collect()
+        })
+    }
+
+    /// Faults still to come.
+    pub fn faults(&self) -> &Faults {
+        &self.shared.faults
+    }
+
+    /// The newest API calls (at most 10,000), oldest first.
+    pub fn requests(&self) -> Vec<LoggedRequest> {
+        self.shared.log.all()
+    }
+
+    /// How many API calls came since the start or the last [`Emulator::forget_requests`].
+    pub fn request_count(&self) -> u64 {
+        self.shared.log.total()
+    }
+
+    /// Empties the request log and its count.
+    pub fn forget_requests(&self) {
+        self.shared.log.clear();
+    }
+
+    /// How long a single add stays invisible.
+    pub fn set_add_delay(&self, delay: Duration) {
+        self.shared.work(false, |desk, _| desk.add_delay = delay);
+    }
+
+    /// Answers 429 when one address is added or updated twice within this time; `None` ends it.
+    pub fn limit_repeats(&self, within: Option<Duration>) {
+        self.shared.work(false, |desk, _| desk.repeat_limit = within);
+    }
+
+    /// Stops the emulator's clock at a moment, or lets it run again.
+    pub fn freeze_clock(&self, at: Option<Timestamp>) {
+        self.shared.freeze(at);
+    }
+
+    /// What is known about one person on one list.
+    pub fn subscriber(&self, list_id: &str, email: &str) -> Option<SubscriberView> {
+        let key = email.trim().to_lowercase();
+        self.shared.work(false, |desk, _| {
+            let list = desk.world.lists.get(list_id)?;
+            let subscriber = list.subscribers.get(&key)?;
+            let client = desk.world.clients.get(&list.client_id);
+            Some(SubscriberView {
+                email: subscriber.email.clone(),
+                name: subscriber.name.clone(),
+                state: subscriber.state,
+                tracking: client.and_then(|client| client.tracking.get(&key)).copied(),
+                changed_at: subscriber.changed_at,
+                joined_at: subscriber.joined_at,
+                fields: subscriber.fields.clone(),
+            })
+        })
+    }
+
+    /// How many people of a list are in a state; 0 for a list that does not exist.
+    pub fn count(&self, list_id: &str, state: State) -> usize {
+        self.shared.work(false, |desk, _| desk.world.lists.get(list_id).map_or(0, |list| list.count(state)))
+    }
+
+    /// Whether an address is on the client's suppression list.
+    pub fn is_suppressed(&self, client_id: &str, email: &str) -> bool {
+        let key = email.trim().to_lowercase();
+        self.shared.work(false, |desk, _| {
+            let client = desk.world.clients.get(client_id);
+            client.is_some_and(|client| client.suppressed.contains_key(&key))
+        })
+    }
+
+    /// Does what a person does at the provider, with its webhooks. False when it changes nothing.
+    pub fn act_as_person(&self, act: PersonAct, list_id: &str, email: &str) -> bool {
+        self.shared.work(true, |desk, now| desk.world.act(act, list_id, email, now))
+    }
+
+    /// The person clicks the provider's unsubscribe link.
+    pub fn unsubscribe_as_person(&self, list_id: &str, email: &str) -> bool {
+        self.act_as_person(PersonAct::Unsubscribe, list_id, email)
+    }
+
+    /// The person uses the provider's own sign-up form.
+    pub fn subscribe_as_person(&self, list_id: &str, email: &str) -> bool {
+        self.act_as_person(PersonAct::Subscribe, list_id, email)
+    }
+
+    /// The person marks a campaign as spam.
+    pub fn complain(&self, list_id: &str, email: &str) -> bool {
+        self.act_as_person(PersonAct::Complain, list_id, email)
+    }
+
+    /// The mailbox turns out not to exist.
+    pub fn bounce(&self, list_id: &str, email: &str) -> bool {
+        self.act_as_person(PersonAct::Bounce, list_id, email)
+    }
+
+    /// The person changes their address in the preference centre.
+    pub fn change_address_as_person(&self, list_id: &str, old: &str, new: &str) -> bool {
+        self.shared.work(true, |desk, now| desk.world.change_address(list_id, old, new, now))
+    }
+
+    /// Stops listening, settles queued adds and writes the snapshot.
+    pub fn stop(&self) -> io::Result<()> {
+        let web = lock(&self.web).take();
+        let running = web.is_some();
+        drop(web);
+        if !running {
+            return Ok(());
+        }
+        self.shared.work(false, |desk, now| desk.settle_adds(now, true));
+        match lock(&self.snapshot).as_mut() {
+            Some(snapshot) => snapshot.save(&self.shared).map(|_| ()),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        // Nobody is left to hear of a failed write; `stop` tells those who ask.
+        let _ = self.stop();
+    }
+}

@@ -1,0 +1,180 @@
+//! What the emulated provider remembers: clients, lists, people on them, and who is suppressed.
+//!
+//! Promises: plain data with look-ups; everything here goes into the snapshot. Leaves the rules of
+//! change to `writing` and the shapes of answers to `reading`.
+
+use super::error::ApiError;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::{BTreeMap, HashMap};
+
+/// A subscriber's state on one list (reference section 15.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum State {
+    /// Gets campaigns.
+    Active,
+    /// On a list with confirmed opt-in, link not clicked yet.
+    Unconfirmed,
+    /// Left, or was scrubbed.
+    Unsubscribed,
+    /// Hard bounce.
+    Bounced,
+    /// Removed by the list's owner.
+    Deleted,
+}
+
+impl State {
+    pub(super) const ALL: [Self; 5] =
+        [Self::Active, Self::Unconfirmed, Self::Unsubscribed, Self::Bounced, Self::Deleted];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Active => "Active",
+            Self::Unconfirmed => "Unconfirmed",
+            Self::Unsubscribed => "Unsubscribed",
+            Self::Bounced => "Bounced",
+            Self::Deleted => "Deleted",
+        }
+    }
+
+    pub(super) fn from_page(page: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.name().eq_ignore_ascii_case(page))
+    }
+}
+
+/// How far an unsubscribe reaches (reference section 15.4).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum UnsubscribeSetting {
+    /// Every list of the client, and the suppression list.
+    #[default]
+    AllClientLists,
+    /// Only the list itself; the suppression list does not apply to it.
+    OnlyThisList,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct Subscriber {
+    pub(super) email: String,
+    pub(super) name: String,
+    pub(super) mobile: Option<String>,
+    pub(super) sms_consent: bool,
+    pub(super) state: State,
+    pub(super) changed_at: Timestamp,
+    pub(super) joined_at: Timestamp,
+    /// Bare field keys and values; a multi-choice field has one entry per option.
+    pub(super) fields: Vec<(String, String)>,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct CustomField {
+    pub(super) name: String,
+    pub(super) data_type: String,
+    pub(super) options: Vec<String>,
+    pub(super) in_preference_center: bool,
+}
+
+impl CustomField {
+    /// The key without its brackets: the name without blanks, case kept.
+    pub(super) fn key(&self) -> String {
+        self.name.split_whitespace().collect()
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct Webhook {
+    pub(super) id: String,
+    pub(super) events: Vec<String>,
+    pub(super) url: String,
+    pub(super) active: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct List {
+    pub(super) id: String,
+    pub(super) client_id: String,
+    pub(super) title: String,
+    pub(super) unsubscribe_page: String,
+    pub(super) unsubscribe_setting: UnsubscribeSetting,
+    pub(super) confirmed_opt_in: bool,
+    pub(super) confirmation_success_page: String,
+    pub(super) custom_fields: Vec<CustomField>,
+    /// By address in lower case.
+    pub(super) subscribers: BTreeMap<String, Subscriber>,
+    pub(super) webhooks: Vec<Webhook>,
+}
+
+impl List {
+    pub(super) fn honours_suppression(&self) -> bool {
+        self.unsubscribe_setting == UnsubscribeSetting::AllClientLists
+    }
+
+    pub(super) fn count(&self, state: State) -> usize {
+        self.subscribers.values().filter(|subscriber| subscriber.state == state).count()
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct Suppression {
+    pub(super) email: String,
+    pub(super) reason: String,
+    pub(super) at: Timestamp,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct Client {
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) api_key: String,
+    /// IANA name.
+    pub(super) zone: String,
+    /// Consent to track by address in lower case: per client, not per list (section 15.6).
+    pub(super) tracking: HashMap<String, bool>,
+    pub(super) suppressed: BTreeMap<String, Suppression>,
+}
+
+/// One webhook event waiting to be spread over the list's webhooks.
+pub(super) struct Fired {
+    pub(super) list_id: String,
+    pub(super) kind: &'static str,
+    pub(super) event: Value,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct World {
+    pub(super) account_key: String,
+    pub(super) account_zone: String,
+    pub(super) clients: BTreeMap<String, Client>,
+    pub(super) lists: BTreeMap<String, List>,
+    /// Whether subscriber dates are shown cut to their minute, as the vendor's samples are.
+    #[serde(skip)]
+    pub(super) whole_minutes: bool,
+    #[serde(skip)]
+    pub(super) fired: Vec<Fired>,
+}
+
+impl World {
+    pub(super) fn client(&mut self, id: &str) -> Result<&mut Client, ApiError> {
+        self.clients.get_mut(id).ok_or_else(ApiError::foreign_client)
+    }
+
+    pub(super) fn list(&mut self, id: &str) -> Result<&mut List, ApiError> {
+        self.lists.get_mut(id).ok_or_else(ApiError::unknown_list)
+    }
+
+    pub(super) fn lists_of(&self, client_id: &str) -> Vec<String> {
+        self.lists.values().filter(|list| list.client_id == client_id).map(|list| list.id.clone()).collect()
+    }
+
+    pub(super) fn zone_of_list(&self, list_id: &str) -> &str {
+        self.lists
+            .get(list_id)
+            .and_then(|list| self.clients.get(&list.client_id))
+            .map_or(&self.account_zone, |client| &client.zone)
+    }
+}
+
+/// 32 lower-case hex digits, as the provider's ids and keys look.
+pub(super) fn new_id() -> String {
+    uuid::Uuid::new_v4().simple().to_string()
+}
