@@ -1,8 +1,21 @@
 //! Reconsent asks people for consent, keeps the proof, and keeps the mailing provider honest.
+//!
+//! The house has floors and one direction; `tests/architecture.rs` keeps it:
+//!
+//! * ground: [`domain`] (rules only, no I/O) and [`crypto`] (keys and ciphers, no storage);
+//! * crafts: [`links`], [`mail`], [`campaign_monitor`];
+//! * cellar: [`store`], the only place that knows diesel;
+//! * first floor: [`usecases`], one function per thing asked;
+//! * doors: [`http`];
+//! * beside it: [`sandbox`], the outside world in a box.
 #![forbid(unsafe_code)]
+
 pub mod campaign_monitor;
 pub mod crypto;
 pub mod domain;
+pub mod http;
 pub mod links;
+pub mod mail;
+pub mod sandbox;
 pub mod store;
 pub mod usecases;

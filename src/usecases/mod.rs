@@ -3,6 +3,8 @@
 
 pub mod error;
 pub mod keys;
+pub mod once;
+pub mod purposes;
 pub mod record;
 pub mod rules;
 pub mod setup;
@@ -19,6 +21,8 @@ use crate::store::Store;
 pub use error::Error;
 pub use keys::Keys;
 pub use rules::Rules;
+
+pub use crate::store::StoreError as StoreFailure;
 
 /// Everything a use case needs; built once, shared by all doors, cheap to clone.
 #[derive(Clone)]

@@ -1,0 +1,76 @@
+//! Around every request: a deadline over all of it, the security headers of threat-model section 5, and a log line
+//! with the route's template, never the path (LK-15).
+
+use std::time::Instant;
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
+use actix_web::http::header::{CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::web::Data;
+use actix_web::{Error, ResponseError};
+
+use super::HttpSettings;
+use super::problem::{Kind, Problem};
+
+const FIXED: &[(&str, &str)] = &[
+    ("x-content-type-options", "nosniff"),
+    ("referrer-policy", "no-referrer"),
+    ("strict-transport-security", "max-age=63072000; includeSubDomains"),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("cross-origin-resource-policy", "same-origin"),
+    ("x-robots-tag", "noindex, nofollow, noarchive"),
+    (
+        "permissions-policy",
+        "accelerometer=(), autoplay=(), camera=(), display-capture=(), encrypted-media=(), fullscreen=(), geolocation=(), \
+         gyroscope=(), magnetometer=(), microphone=(), midi=(), payment=(), picture-in-picture=(), screen-wake-lock=(), usb=(), \
+         web-share=(), xr-spatial-tracking=()",
+    ),
+    (
+        "content-security-policy",
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; \
+         object-src 'none'; frame-ancestors 'none'",
+    ),
+];
+
+/// Sets what is not set already.
+fn set_headers(headers: &mut HeaderMap) {
+    for (name, value) in FIXED {
+        let name = HeaderName::from_static(name);
+        if !headers.contains_key(&name) {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+    }
+    if !headers.contains_key(CACHE_CONTROL) {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+}
+
+/// Runs a request under its deadline, with headers and a log line.
+pub async fn around(
+    settings: Data<HttpSettings>,
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let started = Instant::now();
+    let method = request.method().clone();
+    let route = request.match_pattern().unwrap_or_else(|| "(none)".to_owned());
+    let upload = method == Method::POST && (route.starts_with("/v1/imports") || route.starts_with("/v1/policies"));
+    let deadline = if upload { settings.upload_deadline } else { settings.deadline };
+    let http_request = request.request().clone();
+    let response = match tokio::time::timeout(deadline, next.call(request)).await {
+        Ok(Ok(response)) => response.map_into_left_body(),
+        Ok(Err(error)) => ServiceResponse::from_err(error, http_request).map_into_right_body(),
+        Err(_) => {
+            ServiceResponse::new(http_request, Problem::of(Kind::Deadline).error_response()).map_into_right_body()
+        }
+    };
+    let mut response = response;
+    set_headers(response.headers_mut());
+    let status = response.status().as_u16();
+    metrics::counter!("reconsent_http_requests_total", "route" => route.clone(), "status" => status.to_string())
+        .increment(1);
+    tracing::debug!(%method, route, status, took_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX), "answered");
+    Ok(response)
+}

@@ -1,0 +1,58 @@
+//! Builds and runs the server.
+
+use std::net::TcpListener;
+
+use actix_web::dev::Server;
+use actix_web::web::{Data, PathConfig, PayloadConfig, QueryConfig};
+use actix_web::{App, HttpServer, ResponseError, middleware::from_fn};
+use utoipa_actix_web::AppExt;
+
+use crate::usecases::Services;
+
+use super::problem::{Kind, Problem};
+use super::{HttpSettings, middleware, routes};
+
+/// A server on a bound listener; it runs while the answer is awaited.
+pub fn serve(services: Services, settings: HttpSettings, listener: TcpListener) -> std::io::Result<Server> {
+    let workers = settings.workers.max(1);
+    let (keep_alive, connections) = (settings.keep_alive, settings.max_connections.div_ceil(workers));
+    let (services, settings) = (Data::new(services), Data::new(settings));
+    let document = Data::new(routes::document_text());
+    let server = HttpServer::new(move || {
+        let (app, _) = App::new()
+            .app_data(services.clone())
+            .app_data(settings.clone())
+            .app_data(document.clone())
+            .app_data(PathConfig::default().error_handler(|_, _| Problem::of(Kind::NotFound).into()))
+            .app_data(
+                QueryConfig::default()
+                    .error_handler(|error, _| Problem::with(Kind::BadRequest, query_fault(&error)).into()),
+            )
+            .app_data(PayloadConfig::new(settings.public_body_limit))
+            .into_utoipa_app()
+            .configure(routes::mount)
+            .split_for_parts();
+        app.default_service(actix_web::web::to(|| async { Problem::of(Kind::NotFound).error_response() }))
+            .wrap(from_fn(middleware::around))
+    })
+    .workers(workers)
+    .max_connections(connections)
+    .keep_alive(keep_alive)
+    .client_request_timeout(std::time::Duration::from_secs(10))
+    .client_disconnect_timeout(std::time::Duration::from_secs(2))
+    .shutdown_timeout(8)
+    .disable_signals()
+    .listen(listener)?
+    .run();
+    Ok(server)
+}
+
+/// A query fault in words, without quoting the input.
+fn query_fault(error: &actix_web::error::QueryPayloadError) -> String {
+    let text = error.to_string();
+    if text.contains("unknown field") {
+        "the query has an unknown or doubled parameter".to_owned()
+    } else {
+        "the query does not read".to_owned()
+    }
+}
