@@ -6,11 +6,13 @@
 //! * crafts: [`links`], [`mail`], [`campaign_monitor`];
 //! * cellar: [`store`], the only place that knows diesel;
 //! * first floor: [`usecases`], one function per thing asked;
-//! * doors: [`http`];
-//! * beside it: [`sandbox`], the outside world in a box.
+//! * doors: [`http`] and [`worker`];
+//! * beside it: [`sandbox`], the outside world in a box, and [`telemetry`];
+//! * [`config`] gathers the settings.
 #![forbid(unsafe_code)]
 
 pub mod campaign_monitor;
+pub mod config;
 pub mod crypto;
 pub mod domain;
 pub mod http;
@@ -18,4 +20,6 @@ pub mod links;
 pub mod mail;
 pub mod sandbox;
 pub mod store;
+pub mod telemetry;
 pub mod usecases;
+pub mod worker;

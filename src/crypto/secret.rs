@@ -74,6 +74,16 @@ pub fn bearer_token(prefix: &str) -> String {
     format!("{prefix}{}", data_encoding::BASE64URL_NOPAD.encode(&bytes))
 }
 
+/// Compares secrets in constant time.
+pub fn same_bytes(a: &[u8], b: &[u8]) -> bool {
+    aws_lc_rs::constant_time::verify_slices_are_equal(a, b).is_ok()
+}
+
+/// HMAC-SHA-256 of parts under a key; the parts are joined by NUL bytes and may contain none.
+pub fn keyed_hash(key: &Key, parts: &[&[u8]]) -> [u8; 32] {
+    hmac256(key.bytes(), parts)
+}
+
 /// HMAC-SHA-256 over parts joined by NUL bytes; no part of ours contains one.
 pub(crate) fn hmac256(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
     let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, key);

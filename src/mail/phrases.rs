@@ -32,6 +32,11 @@ pub struct Phrases {
     pub confirm_until: &'static str,
     pub ignore: &'static str,
     pub not_me: &'static str,
+    pub basis_consent: &'static str,
+    pub basis_soft_opt_in: &'static str,
+    pub basis_charity: &'static str,
+    pub basis_corporate: &'static str,
+    pub basis_since: &'static str,
 }
 
 static ENGLISH: Phrases = Phrases {
@@ -56,7 +61,7 @@ static ENGLISH: Phrases = Phrases {
     date: "{day} {month} {year}",
     answer_button: "Yes or no: choose on the page",
     answer_note: "Opening the page decides nothing. You choose there.",
-    deadline_note: "If we hear nothing by {deadline}, we stop writing to you.",
+    deadline_note: "The link works until {deadline}. Not answering is not a yes.",
     why_title: "Why you get this mail",
     withdraw: "Unsubscribe: no more mails like this",
     questions: "Questions? Write to",
@@ -71,6 +76,11 @@ static ENGLISH: Phrases = Phrases {
     confirm_until: "The link works until {until}.",
     ignore: "If this was not you, ignore this mail. Without your confirmation nothing is sent to you, and the request is deleted.",
     not_me: "This was not me: never mail me",
+    basis_consent: "You once agreed to receive mail from {controller}.",
+    basis_soft_opt_in: "You bought or asked about something at {controller} and did not say no to mail about similar things.",
+    basis_charity: "You supported {controller} or showed interest in its work and did not say no to mail about it.",
+    basis_corporate: "{controller} writes to your organisation at this address.",
+    basis_since: "On record since {date}.",
 };
 
 static GERMAN: Phrases = Phrases {
@@ -95,7 +105,7 @@ static GERMAN: Phrases = Phrases {
     date: "{day}. {month} {year}",
     answer_button: "Ja oder nein: auf der Seite wählen",
     answer_note: "Das Öffnen der Seite entscheidet nichts. Sie wählen dort.",
-    deadline_note: "Wenn wir bis zum {deadline} nichts hören, schreiben wir Ihnen nicht mehr.",
+    deadline_note: "Der Link gilt bis zum {deadline}. Keine Antwort ist kein Ja.",
     why_title: "Warum Sie diese E-Mail erhalten",
     withdraw: "Abmelden: keine solchen E-Mails mehr",
     questions: "Fragen? Schreiben Sie an",
@@ -110,6 +120,11 @@ static GERMAN: Phrases = Phrases {
     confirm_until: "Der Link gilt bis zum {until}.",
     ignore: "Wenn Sie das nicht waren, beachten Sie diese E-Mail nicht. Ohne Ihre Bestätigung wird Ihnen nichts gesendet, und die Anfrage wird gelöscht.",
     not_me: "Das war ich nicht: nie wieder E-Mails an mich",
+    basis_consent: "Sie haben einmal zugestimmt, E-Mails von {controller} zu erhalten.",
+    basis_soft_opt_in: "Sie haben bei {controller} etwas gekauft oder angefragt und E-Mails zu Ähnlichem nicht abgelehnt.",
+    basis_charity: "Sie haben {controller} unterstützt oder Interesse gezeigt und E-Mails dazu nicht abgelehnt.",
+    basis_corporate: "{controller} schreibt Ihrer Organisation an diese Adresse.",
+    basis_since: "Vermerkt seit dem {date}.",
 };
 
 /// The table for a language tag such as `de-AT`; English when there is none.
@@ -158,6 +173,22 @@ impl Phrases {
             [] => String::new(),
             [one] => one.clone(),
             [most @ .., last] => format!("{} {} {last}", most.join(", "), self.and),
+        }
+    }
+
+    /// Why this person may be written to, as a sentence; `kind` is the basis's stable name.
+    #[must_use]
+    pub fn basis(&self, kind: &str, controller: &str, since_micros: Option<i64>) -> String {
+        let sentence = match kind {
+            "soft_opt_in" => self.basis_soft_opt_in,
+            "charity_soft_opt_in" => self.basis_charity,
+            "corporate" => self.basis_corporate,
+            _ => self.basis_consent,
+        };
+        let why = fill(sentence, &[("controller", controller)]);
+        match since_micros.and_then(|micros| self.date(micros)) {
+            Some(date) => format!("{why} {}", fill(self.basis_since, &[("date", &date)])),
+            None => why,
         }
     }
 

@@ -196,6 +196,26 @@ impl ReadTx<'_> {
         )
     }
 
+    /// People with a request that lapsed before `before` and was never confirmed, up to `limit`; whether anything else
+    /// is on record about them is for the caller to see.
+    pub fn never_confirmed(
+        &mut self,
+        scope: ControllerScope,
+        before: Timestamp,
+        limit: i64,
+    ) -> Result<Vec<SubjectId>, StoreError> {
+        use super::schema::subjects;
+        use consents::dsl as t;
+        Ok(on!(self.conn, c => t::consents
+            .inner_join(subjects::table.on(subjects::controller_id.eq(t::controller_id).and(subjects::id.eq(t::subject_id))))
+            .filter(t::controller_id.eq(scope.controller()))
+            .filter(t::state.eq(ConsentState::Unknown))
+            .filter(t::basis_kind.is_null())
+            .filter(t::changed_at.le(before))
+            .filter(subjects::erased_at.is_null())
+            .select(t::subject_id).distinct().limit(limit).load(c))?)
+    }
+
     /// Valid consents given under one of these notices, or under another version of this policy, that do not yet need
     /// a refresh, up to `limit` (EX-04).
     pub fn consents_to_refresh(

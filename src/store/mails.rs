@@ -148,6 +148,15 @@ impl WriteTx<'_> {
         Ok(())
     }
 
+    /// Forgets the bytes of a person's mails.
+    pub fn forget_mail_bytes(&mut self, scope: ControllerScope, subject: SubjectId) -> Result<(), StoreError> {
+        use mails::dsl as t;
+        let nothing: Option<Vec<u8>> = None;
+        on!(self.writing(), c => diesel::update(t::mails.filter(t::controller_id.eq(scope.controller())).filter(t::subject_id.eq(subject)))
+            .set(t::frozen.eq(&nothing)).execute(c))?;
+        Ok(())
+    }
+
     /// Ends a mail that the gate refused or the person stopped, with the reason.
     pub fn cancel_mail(
         &mut self,

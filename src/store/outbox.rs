@@ -282,6 +282,18 @@ impl WriteTx<'_> {
         Ok(changed == 1)
     }
 
+    /// Puts a claimed task back without counting the attempt: nothing was tried. Says whether the claim was still ours.
+    pub fn postpone(&mut self, task: &Task, due_at: Timestamp) -> Result<bool, StoreError> {
+        use outbox::dsl as t;
+        let ours = t::outbox
+            .find((task.controller_id, task.kind, task.reference))
+            .filter(t::fence.eq(task.fence))
+            .filter(t::state.eq(TaskState::Claimed));
+        let changed = on!(self.writing(), c => diesel::update(ours)
+            .set((t::state.eq(TaskState::Queued), t::due_at.eq(due_at), t::attempts.eq(t::attempts - 1))).execute(c))?;
+        Ok(changed == 1)
+    }
+
     /// Drops work that is no longer wanted, whoever holds it.
     pub fn drop_task(
         &mut self,

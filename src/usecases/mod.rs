@@ -1,14 +1,24 @@
 //! The first floor: one function per thing asked. Each is one transaction: the new state, its event and the work that
 //! follows are written together or not at all. Nobody here knows a status code or a table.
 
+pub mod answer;
+pub mod caps;
+pub mod clockwork;
+pub mod deliver;
 pub mod error;
 pub mod keys;
+pub mod linked;
+pub mod nonce;
 pub mod once;
+pub mod permission;
 pub mod purposes;
 pub mod record;
 pub mod rules;
 pub mod setup;
 pub mod sign_up;
+pub mod sync;
+pub mod webhook;
+pub mod withdraw;
 
 use std::sync::Arc;
 
@@ -22,6 +32,7 @@ pub use error::Error;
 pub use keys::Keys;
 pub use rules::Rules;
 
+pub use crate::mail::RelayPool;
 pub use crate::store::StoreError as StoreFailure;
 
 /// Everything a use case needs; built once, shared by all doors, cheap to clone.

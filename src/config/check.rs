@@ -1,0 +1,133 @@
+//! Settings that depend on one another.
+
+use super::error::ConfigError;
+use super::sections::Settings;
+
+/// Refuses settings that are each fine alone and wrong together.
+pub(super) fn check(settings: &Settings) -> Result<(), ConfigError> {
+    let Settings { service, store, http, rules, outbox, smtp, campaign_monitor: provider, .. } = settings;
+    let demand = |holds: bool, first, relation, second, reason| {
+        if holds { Ok(()) } else { Err(ConfigError::Inconsistent { first, relation, second, reason }) }
+    };
+    demand(
+        service.root_key.is_some() || service.root_key_previous.is_none(),
+        "RECONSENT_ROOT_KEY_PREVIOUS",
+        "needs",
+        "RECONSENT_ROOT_KEY",
+        "a rotation leads from the one to the other",
+    )?;
+    demand(
+        // Port 0 is whatever is free.
+        service.listen != service.ops_listen || service.listen.port() == 0,
+        "RECONSENT_LISTEN",
+        "has to differ from",
+        "RECONSENT_OPS_LISTEN",
+        "health and metrics are not for the public",
+    )?;
+    demand(
+        store.batch <= store.write_queue,
+        "RECONSENT_STORE_BATCH",
+        "has to be at most",
+        "RECONSENT_STORE_WRITE_QUEUE",
+        "a commit holds no more calls than can wait",
+    )?;
+    demand(
+        http.page_size_default <= http.page_size_max,
+        "RECONSENT_HTTP_PAGE_SIZE_DEFAULT",
+        "has to be at most",
+        "RECONSENT_HTTP_PAGE_SIZE_MAX",
+        "the default page has to be an allowed one",
+    )?;
+    demand(
+        http.body_limit_api <= http.body_limit_import,
+        "RECONSENT_HTTP_BODY_LIMIT_API",
+        "has to be at most",
+        "RECONSENT_HTTP_BODY_LIMIT_IMPORT",
+        "imports are the largest bodies",
+    )?;
+    demand(
+        http.request_deadline <= http.import_deadline,
+        "RECONSENT_HTTP_REQUEST_DEADLINE",
+        "has to be at most",
+        "RECONSENT_HTTP_IMPORT_DEADLINE",
+        "imports take the longest",
+    )?;
+    demand(
+        rules.unconfirmed_purge_after >= rules.confirm_link_ttl,
+        "RECONSENT_RULES_UNCONFIRMED_PURGE_AFTER",
+        "has to be at least",
+        "RECONSENT_RULES_CONFIRM_LINK_TTL",
+        "an address must not be forgotten while its link still holds",
+    )?;
+    demand(
+        rules.minimum_dwell < rules.page_nonce_ttl,
+        "RECONSENT_RULES_MINIMUM_DWELL",
+        "has to be shorter than",
+        "RECONSENT_RULES_PAGE_NONCE_TTL",
+        "else no answer could ever count",
+    )?;
+    demand(
+        outbox.retry_first <= outbox.retry_cap,
+        "RECONSENT_OUTBOX_RETRY_FIRST",
+        "has to be at most",
+        "RECONSENT_OUTBOX_RETRY_CAP",
+        "the first pause is the shortest",
+    )?;
+    demand(
+        outbox.lease <= outbox.handover_lease,
+        "RECONSENT_OUTBOX_LEASE",
+        "has to be at most",
+        "RECONSENT_OUTBOX_HANDOVER_LEASE",
+        "handing over takes longest",
+    )?;
+    demand(
+        outbox.poll_interval < outbox.lease,
+        "RECONSENT_OUTBOX_POLL_INTERVAL",
+        "has to be shorter than",
+        "RECONSENT_OUTBOX_LEASE",
+        "work must not lapse between two looks",
+    )?;
+    demand(
+        outbox.lease > smtp.connect_timeout,
+        "RECONSENT_OUTBOX_LEASE",
+        "has to be longer than",
+        "RECONSENT_SMTP_CONNECT_TIMEOUT",
+        "else another worker takes the mail while this one still connects",
+    )?;
+    demand(
+        outbox.lease > provider.connect_timeout,
+        "RECONSENT_OUTBOX_LEASE",
+        "has to be longer than",
+        "RECONSENT_CAMPAIGN_MONITOR_CONNECT_TIMEOUT",
+        "else another worker takes the change while this one still connects",
+    )?;
+    demand(
+        // The command DATA is answered before the final dot is waited for.
+        outbox.handover_lease > smtp.command_timeout.saturating_add(smtp.final_dot_timeout),
+        "RECONSENT_OUTBOX_HANDOVER_LEASE",
+        "has to be longer than RECONSENT_SMTP_COMMAND_TIMEOUT and",
+        "RECONSENT_SMTP_FINAL_DOT_TIMEOUT together",
+        "else a mail that the relay is still taking is sent a second time",
+    )?;
+    demand(
+        outbox.handover_lease > provider.call_timeout,
+        "RECONSENT_OUTBOX_HANDOVER_LEASE",
+        "has to be longer than",
+        "RECONSENT_CAMPAIGN_MONITOR_CALL_TIMEOUT",
+        "else a change is brought a second time while the first call still runs",
+    )?;
+    demand(
+        provider.connect_timeout <= provider.call_timeout,
+        "RECONSENT_CAMPAIGN_MONITOR_CONNECT_TIMEOUT",
+        "has to be at most",
+        "RECONSENT_CAMPAIGN_MONITOR_CALL_TIMEOUT",
+        "connecting is part of a call",
+    )?;
+    demand(
+        provider.breaker_pause <= provider.breaker_pause_cap,
+        "RECONSENT_CAMPAIGN_MONITOR_BREAKER_PAUSE",
+        "has to be at most",
+        "RECONSENT_CAMPAIGN_MONITOR_BREAKER_PAUSE_CAP",
+        "the first pause is the shortest",
+    )
+}

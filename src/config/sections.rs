@@ -1,0 +1,229 @@
+//! The settings themselves, section by section. A name in the environment is `RECONSENT_`, the section (none for the
+//! service itself) and the field; in the settings file it is the same without `RECONSENT_`, in lower case.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::check::check;
+use super::cidr::Cidr;
+use super::error::ConfigError;
+use super::kinds::{
+    BaseUrl, Bytes, Cidrs, Count, Database, FilePath, Filter, Format, Listen, Maybe, Relay, RootKey, Span, SpanOrZero,
+};
+use super::layers::{Gathered, gather};
+use super::section::section;
+use crate::crypto::SecretText;
+use crate::telemetry::{LogFilter, LogFormat};
+
+section! {
+    /// The service as a whole: where its data, its doors and its keys are.
+    ServiceSettings, "";
+    /// Folder of the embedded database and of what `init` writes.
+    data_dir: PathBuf as FilePath = "RECONSENT_DATA_DIR" or Fixed("./reconsent-data");
+    /// Where the database is: sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE.
+    database_url: SecretText as Database = "DATABASE_URL" or Found("sqlite:DATA_DIR/reconsent.db");
+    /// The address under which people reach the service; every link in a mail begins with it.
+    base_url: String as BaseUrl = "RECONSENT_BASE_URL" or Fixed("http://127.0.0.1:8080");
+    /// Where the service listens for people, sites and the API.
+    listen: SocketAddr as Listen = "RECONSENT_LISTEN" or Fixed("127.0.0.1:8080");
+    /// Where health, readiness and metrics are served; not for the public.
+    ops_listen: SocketAddr as Listen = "RECONSENT_OPS_LISTEN" or Fixed("127.0.0.1:9090");
+    /// The key above all keys: 32 bytes in base64. Without it the database cannot be read; keep it out of its backups.
+    root_key: Option<SecretText> as Maybe<RootKey> = "RECONSENT_ROOT_KEY" or Absent;
+    /// The root key before the present one, while a rotation is under way.
+    root_key_previous: Option<SecretText> as Maybe<RootKey> = "RECONSENT_ROOT_KEY_PREVIOUS" or Absent;
+    /// Proxies whose word on the sender's address is taken; without any, it is the address of the connection.
+    trusted_proxies: Vec<Cidr> as Cidrs = "RECONSENT_TRUSTED_PROXIES" or Absent;
+}
+
+section! {
+    /// The log on standard error.
+    LogSettings, "log";
+    /// What is logged: a level, then targets with their own. Libraries never log below info, for they may print data.
+    level: LogFilter as Filter = "RECONSENT_LOG_LEVEL" or Fixed("info");
+    /// How it is logged: text or json.
+    format: LogFormat as Format = "RECONSENT_LOG_FORMAT" or Fixed("text");
+}
+
+section! {
+    /// Connections to the database and the queue before them.
+    StoreSettings, "store";
+    /// Connections for reading.
+    readers: usize as Count<usize> = "RECONSENT_STORE_READERS" or Fixed("4");
+    /// Connections for writing on PostgreSQL; SQLite always has one.
+    writers: usize as Count<usize> = "RECONSENT_STORE_WRITERS" or Fixed("2");
+    /// Calls that may wait for a writer; one more is turned away as busy.
+    write_queue: usize as Count<usize> = "RECONSENT_STORE_WRITE_QUEUE" or Fixed("8192");
+    /// Calls in one commit, at most.
+    batch: usize as Count<usize> = "RECONSENT_STORE_BATCH" or Fixed("512");
+    /// How long a read may wait for a connection before it is turned away as busy.
+    read_wait: Duration as Span = "RECONSENT_STORE_READ_WAIT" or Fixed("2s");
+}
+
+section! {
+    /// The doors: sizes, deadlines and connections.
+    HttpSettings, "http";
+    /// Largest body on the public pages and forms.
+    body_limit_public: usize as Bytes = "RECONSENT_HTTP_BODY_LIMIT_PUBLIC" or Fixed("64KiB");
+    /// Largest body of an API call.
+    body_limit_api: usize as Bytes = "RECONSENT_HTTP_BODY_LIMIT_API" or Fixed("1MiB");
+    /// Largest file of an import.
+    body_limit_import: usize as Bytes = "RECONSENT_HTTP_BODY_LIMIT_IMPORT" or Fixed("200MB");
+    /// Rows of an import, at most.
+    import_rows: usize as Count<usize> = "RECONSENT_HTTP_IMPORT_ROWS" or Fixed("1000000");
+    /// Largest policy document.
+    policy_bytes: usize as Bytes = "RECONSENT_HTTP_POLICY_BYTES" or Fixed("10MiB");
+    /// How long a request may take, event streams and imports apart.
+    request_deadline: Duration as Span = "RECONSENT_HTTP_REQUEST_DEADLINE" or Fixed("10s");
+    /// How long the upload of an import may take.
+    import_deadline: Duration as Span = "RECONSENT_HTTP_IMPORT_DEADLINE" or Fixed("15min");
+    /// How long an idle connection is kept.
+    keep_alive: Duration as Span = "RECONSENT_HTTP_KEEP_ALIVE" or Fixed("15s");
+    /// Connections at once, at most.
+    max_connections: usize as Count<usize> = "RECONSENT_HTTP_MAX_CONNECTIONS" or Fixed("10000");
+    /// Threads that serve requests.
+    workers: usize as Count<usize> = "RECONSENT_HTTP_WORKERS" or Found("the number of processor cores");
+    /// How long the answer to a call with an idempotency key is kept.
+    idempotency_retention: Duration as Span = "RECONSENT_HTTP_IDEMPOTENCY_RETENTION" or Fixed("24h");
+    /// Rows on a page of a list, when the caller does not say.
+    page_size_default: usize as Count<usize> = "RECONSENT_HTTP_PAGE_SIZE_DEFAULT" or Fixed("50");
+    /// Rows on a page of a list, at most.
+    page_size_max: usize as Count<usize> = "RECONSENT_HTTP_PAGE_SIZE_MAX" or Fixed("500");
+}
+
+section! {
+    /// Time constants and caps of consent itself.
+    RulesSettings, "rules";
+    /// How long the link of a confirmation mail holds.
+    confirm_link_ttl: Duration as Span = "RECONSENT_RULES_CONFIRM_LINK_TTL" or Fixed("7d");
+    /// When an address that was never confirmed is forgotten.
+    unconfirmed_purge_after: Duration as Span = "RECONSENT_RULES_UNCONFIRMED_PURGE_AFTER" or Fixed("7d");
+    /// How long an answer link of a campaign may hold, at most.
+    answer_link_max_ttl: Duration as Span = "RECONSENT_RULES_ANSWER_LINK_MAX_TTL" or Fixed("60d");
+    /// How long a page may stand open before its answer is asked for anew.
+    page_nonce_ttl: Duration as Span = "RECONSENT_RULES_PAGE_NONCE_TTL" or Fixed("30min");
+    /// An answer given sooner after the page was served is taken for a machine's.
+    minimum_dwell: Duration as SpanOrZero = "RECONSENT_RULES_MINIMUM_DWELL" or Fixed("2s");
+    /// Least time between two confirmation mails to one address for one form (DO-06).
+    confirmation_gap: Duration as SpanOrZero = "RECONSENT_RULES_CONFIRMATION_GAP" or Fixed("24h");
+    /// Confirmation mails of one controller to one address in a day, at most.
+    confirmations_per_controller_day: u32 as Count<u32> = "RECONSENT_RULES_CONFIRMATIONS_PER_CONTROLLER_DAY" or Fixed("3");
+    /// Confirmation mails of all controllers to one address in a day, at most.
+    confirmations_per_mailbox_day: u32 as Count<u32> = "RECONSENT_RULES_CONFIRMATIONS_PER_MAILBOX_DAY" or Fixed("6");
+    /// Least time between two re-permission mails to one person (RP-07).
+    ask_cooldown: Duration as SpanOrZero = "RECONSENT_RULES_ASK_COOLDOWN" or Fixed("60d");
+}
+
+section! {
+    /// The outbox: leases, attempts and the pace of the worker.
+    OutboxSettings, "outbox";
+    /// How long claimed work belongs to its worker before another may take it.
+    lease: Duration as Span = "RECONSENT_OUTBOX_LEASE" or Fixed("60s");
+    /// The same from the moment a mail or a call is handed over, when its outcome may be in doubt.
+    handover_lease: Duration as Span = "RECONSENT_OUTBOX_HANDOVER_LEASE" or Fixed("660s");
+    /// Attempts to hand a mail over, at most.
+    mail_attempts: u32 as Count<u32> = "RECONSENT_OUTBOX_MAIL_ATTEMPTS" or Fixed("8");
+    /// Attempts to bring a change to the provider, at most.
+    sync_attempts: u32 as Count<u32> = "RECONSENT_OUTBOX_SYNC_ATTEMPTS" or Fixed("8");
+    /// Work older than this is given up.
+    max_age: Duration as Span = "RECONSENT_OUTBOX_MAX_AGE" or Fixed("72h");
+    /// Pause before the second attempt; each further pause is longer.
+    retry_first: Duration as Span = "RECONSENT_OUTBOX_RETRY_FIRST" or Fixed("5s");
+    /// Longest pause between two attempts.
+    retry_cap: Duration as Span = "RECONSENT_OUTBOX_RETRY_CAP" or Fixed("1h");
+    /// How often an idle worker looks for work.
+    poll_interval: Duration as Span = "RECONSENT_OUTBOX_POLL_INTERVAL" or Fixed("500ms");
+    /// Rows claimed at once, at most.
+    claim_batch: usize as Count<usize> = "RECONSENT_OUTBOX_CLAIM_BATCH" or Fixed("64");
+    /// Mails handed over side by side.
+    mail_workers: usize as Count<usize> = "RECONSENT_OUTBOX_MAIL_WORKERS" or Fixed("10");
+    /// Changes brought to the provider side by side.
+    sync_workers: usize as Count<usize> = "RECONSENT_OUTBOX_SYNC_WORKERS" or Fixed("4");
+    /// How often the timetable is looked at: waves, ends of validity, purges.
+    timetable_interval: Duration as Span = "RECONSENT_OUTBOX_TIMETABLE_INTERVAL" or Fixed("5s");
+}
+
+section! {
+    /// The mail relay. Without an address no mail leaves the machine.
+    SmtpSettings, "smtp";
+    /// The relay: smtps://USER:PASSWORD@HOST, or smtp://HOST:PORT.
+    url: Option<SecretText> as Maybe<Relay> = "RECONSENT_SMTP_URL" or Absent;
+    /// Connections to the relay, at most.
+    connections: usize as Count<usize> = "RECONSENT_SMTP_CONNECTIONS" or Fixed("10");
+    /// How long connecting may take.
+    connect_timeout: Duration as Span = "RECONSENT_SMTP_CONNECT_TIMEOUT" or Fixed("30s");
+    /// How long the relay may take to answer a command.
+    command_timeout: Duration as Span = "RECONSENT_SMTP_COMMAND_TIMEOUT" or Fixed("30s");
+    /// How long the relay may take to accept a mail after its final dot.
+    final_dot_timeout: Duration as Span = "RECONSENT_SMTP_FINAL_DOT_TIMEOUT" or Fixed("600s");
+    /// How long an idle connection is kept.
+    idle_timeout: Duration as Span = "RECONSENT_SMTP_IDLE_TIMEOUT" or Fixed("60s");
+    /// Mails over one connection before it is renewed.
+    mails_per_connection: u32 as Count<u32> = "RECONSENT_SMTP_MAILS_PER_CONNECTION" or Fixed("1000");
+}
+
+section! {
+    /// Campaign Monitor. It is called only for a controller that gave its own API key.
+    CampaignMonitorSettings, "campaign_monitor";
+    /// The provider's address.
+    base_url: String as BaseUrl = "RECONSENT_CAMPAIGN_MONITOR_BASE_URL" or Fixed("https://api.createsend.com");
+    /// How long connecting may take.
+    connect_timeout: Duration as Span = "RECONSENT_CAMPAIGN_MONITOR_CONNECT_TIMEOUT" or Fixed("10s");
+    /// How long a call may take in all.
+    call_timeout: Duration as Span = "RECONSENT_CAMPAIGN_MONITOR_CALL_TIMEOUT" or Fixed("120s");
+    /// Failures in a row after which calls pause.
+    breaker_failures: u32 as Count<u32> = "RECONSENT_CAMPAIGN_MONITOR_BREAKER_FAILURES" or Fixed("5");
+    /// The first such pause; each further one is longer.
+    breaker_pause: Duration as Span = "RECONSENT_CAMPAIGN_MONITOR_BREAKER_PAUSE" or Fixed("30s");
+    /// Longest such pause.
+    breaker_pause_cap: Duration as Span = "RECONSENT_CAMPAIGN_MONITOR_BREAKER_PAUSE_CAP" or Fixed("10min");
+}
+
+/// All settings. Made only by [`Settings::load`].
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The settings file that was read, if there was one.
+    pub config_file: Option<PathBuf>,
+    /// The service as a whole.
+    pub service: ServiceSettings,
+    /// The log.
+    pub log: LogSettings,
+    /// Connections to the database.
+    pub store: StoreSettings,
+    /// The doors.
+    pub http: HttpSettings,
+    /// Time constants and caps of consent.
+    pub rules: RulesSettings,
+    /// The outbox.
+    pub outbox: OutboxSettings,
+    /// The mail relay.
+    pub smtp: SmtpSettings,
+    /// The provider.
+    pub campaign_monitor: CampaignMonitorSettings,
+}
+
+impl Settings {
+    /// Gathers, reads and checks the settings. `environment` is the process's (see
+    /// [`process_environment`](super::process_environment)) or a test's. `overrides` are names of the settings file, or
+    /// `config` for the file itself, with their values: what the command line said, which outranks the environment.
+    pub fn load(
+        environment: impl IntoIterator<Item = (String, String)>,
+        overrides: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let Gathered { values, file } = gather(environment, overrides)?;
+        let settings = Self {
+            config_file: file,
+            service: ServiceSettings::read(&values)?,
+            log: LogSettings::read(&values)?,
+            store: StoreSettings::read(&values)?,
+            http: HttpSettings::read(&values)?,
+            rules: RulesSettings::read(&values)?,
+            outbox: OutboxSettings::read(&values)?,
+            smtp: SmtpSettings::read(&values)?,
+            campaign_monitor: CampaignMonitorSettings::read(&values)?,
+        };
+        check(&settings)?;
+        Ok(settings)
+    }
+}

@@ -1,0 +1,291 @@
+//! A person answers: confirms a sign-up, says yes or no to a re-permission, or says "this was not me". Strict where it
+//! makes a consent (LK-03 to LK-06): an open page of ours, a choice, not too fast, once.
+
+use serde_json::{Map, Value, json};
+
+use crate::domain::campaign::Answer;
+use crate::domain::consent::{Act, Command, Refusal};
+use crate::domain::event::Method;
+use crate::domain::ids::PurposeId;
+use crate::domain::link::LinkAction;
+use crate::domain::name::DisplayName;
+use crate::domain::purpose::Purpose;
+use crate::domain::suppression::SuppressionReason;
+use crate::store::links::Link;
+use crate::store::{StoreError, WriteTx};
+
+use super::linked::{Genuine, LinkStanding, Question, standing, verify};
+use super::nonce::{self, PageSeal};
+use super::record::{Occasion, Person, apply};
+use super::sign_up::Choice;
+use super::{Error, Services};
+
+/// What came back from a page.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    /// The page's seal.
+    pub seal: String,
+    /// Choices by the purpose's short name.
+    pub choices: Vec<(String, Choice)>,
+    /// A corrected name.
+    pub name: Option<DisplayName>,
+    /// Client and signals (LK-05).
+    pub evidence: Value,
+}
+
+/// Why the page is shown once more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Again {
+    /// Nothing was chosen (LK-03).
+    NoChoice,
+    /// It came faster than a person reads (LK-05).
+    TooFast,
+    /// The page was open too long, or was not ours (LK-04).
+    Reload,
+}
+
+/// How an answer went.
+#[derive(Debug, Clone)]
+pub enum Answered {
+    /// Recorded: per purpose what stands now.
+    Recorded(Box<Question>, Vec<(Purpose, Recorded)>),
+    /// The page is to be shown once more.
+    Again(Box<Question>, Again),
+    /// The link cannot be answered.
+    Not(LinkStanding),
+}
+
+/// What became of one choice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recorded {
+    /// A consent.
+    Yes,
+    /// A refusal.
+    No,
+    /// A yes that did not count, as the person had stopped it since; only a new sign-up starts it again.
+    Stopped,
+    /// The purpose has ended.
+    Ended,
+    /// The time to confirm had passed.
+    TooLate,
+}
+
+impl Recorded {
+    /// The name under which it is kept with the link.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Yes => "yes",
+            Self::No => "no",
+            Self::Stopped => "stopped",
+            Self::Ended => "ended",
+            Self::TooLate => "too_late",
+        }
+    }
+
+    /// The one with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Yes, Self::No, Self::Stopped, Self::Ended, Self::TooLate]
+            .into_iter()
+            .find(|recorded| recorded.name() == name)
+    }
+}
+
+/// Answers a confirmation (`Confirm`) or re-permission (`Answer`) link.
+pub async fn answer(services: &Services, token: &str, action: LinkAction, reply: Reply) -> Result<Answered, Error> {
+    let genuine = verify(services, token, action).await?;
+    let question = match standing(services, genuine, action).await? {
+        LinkStanding::Open(question) => question,
+        other => return Ok(Answered::Not(other)),
+    };
+    let age = match nonce::check(services, &question.link.id.to_string(), &reply.seal) {
+        PageSeal::Fresh(age) => age,
+        PageSeal::Stale | PageSeal::Broken => return Ok(Answered::Again(question, Again::Reload)),
+    };
+    let chosen: Vec<(Purpose, Choice)> = question
+        .purposes
+        .iter()
+        .filter_map(|purpose| {
+            let choice = reply.choices.iter().find(|(slug, _)| slug == purpose.slug.as_str());
+            choice.map(|(_, choice)| (purpose.clone(), *choice))
+        })
+        .collect();
+    if chosen.is_empty() {
+        return Ok(Answered::Again(question, Again::NoChoice));
+    }
+    let says_yes = chosen.iter().any(|(_, choice)| *choice == Choice::Yes);
+    // A no is never hindered; only a yes may be asked for again.
+    if says_yes && age < services.rules.minimum_dwell {
+        return Ok(Answered::Again(question, Again::TooFast));
+    }
+    let mut evidence = reply.evidence.clone();
+    if let Some(object) = evidence.as_object_mut() {
+        object.insert("page_open_ms".to_owned(), json!(u64::try_from(age.as_millis()).unwrap_or(u64::MAX)));
+    }
+    let keys = services.keys.of(genuine.scope).await?;
+    let (house, shown) = (services.clone(), question.clone());
+    let occasion = occasion_of(services, &question, action, evidence);
+    let name = reply.name;
+    let written = services
+        .store
+        .write(question.link.subject_id.uuid(), move |tx: &mut WriteTx<'_>| {
+            let link = tx.lock_link(genuine.scope, genuine.link)?;
+            if link.used_at.is_some() || link.superseded_at.is_some() {
+                return Ok(None);
+            }
+            let row = tx.lock_subject(genuine.scope, link.subject_id)?;
+            if row.erased_at.is_some() {
+                return Ok(None);
+            }
+            let mut person = Person::open(genuine.scope, &keys, row)?;
+            let mut recorded = Vec::with_capacity(chosen.len());
+            for (purpose, choice) in &chosen {
+                let command = match choice {
+                    Choice::Yes => Command::Give { act: act_of(action), terms: purpose.terms(occasion.now) },
+                    Choice::No => Command::Refuse,
+                };
+                let outcome = apply(tx, &*house.ids, &keys, &person, purpose.id, command, &occasion);
+                recorded.push((purpose.clone(), verdict(outcome, *choice)?));
+            }
+            finish(tx, &mut person, &link, &recorded, name.as_ref(), &occasion)?;
+            Ok::<_, Error>(Some(recorded))
+        })
+        .await;
+    services.bell.notify_waiters();
+    match written {
+        Ok(Some(recorded)) => Ok(Answered::Recorded(shown, recorded)),
+        // Another tab was faster: show what it decided (scenario 11).
+        Ok(None) => Ok(Answered::Not(standing(services, genuine, action).await?)),
+        Err(error) => Err(error),
+    }
+}
+
+fn act_of(action: LinkAction) -> Act {
+    match action {
+        LinkAction::Confirm => Act::ConfirmedByLink,
+        LinkAction::Answer | LinkAction::Withdraw | LinkAction::NotMe => Act::AnsweredByLink,
+    }
+}
+
+fn occasion_of(services: &Services, question: &Question, action: LinkAction, evidence: Value) -> Occasion {
+    let link = &question.link;
+    let method = match action {
+        LinkAction::Confirm => Method::ConfirmLink,
+        LinkAction::Answer if link.on_site => Method::OnSiteLink,
+        LinkAction::Answer => Method::AnswerLink,
+        LinkAction::Withdraw => Method::WithdrawPage,
+        LinkAction::NotMe => Method::NotMeLink,
+    };
+    Occasion {
+        now: services.clock.now(),
+        method,
+        source: source_of(link),
+        notice: link.notice_id,
+        policy_version: question.notice.as_ref().map(|notice| notice.policy_version),
+        evidence: Some(evidence),
+    }
+}
+
+/// The round or form that a link came through.
+pub(super) fn source_of(link: &Link) -> Option<String> {
+    link.campaign_id.map(|id| format!("campaign:{id}")).or_else(|| link.form_id.map(|id| format!("form:{id}")))
+}
+
+fn verdict(outcome: Result<crate::domain::consent::Decision, Error>, choice: Choice) -> Result<Recorded, Error> {
+    match outcome {
+        Ok(_) => Ok(match choice {
+            Choice::Yes => Recorded::Yes,
+            Choice::No => Recorded::No,
+        }),
+        Err(Error::Refused(refusal)) => Ok(match refusal {
+            Refusal::PurposeEnded => Recorded::Ended,
+            Refusal::RequestExpired => Recorded::TooLate,
+            Refusal::NotRequested
+            | Refusal::Stopped
+            | Refusal::NeedsConfirmation
+            | Refusal::NotDue
+            | Refusal::NothingToChange
+            | Refusal::AlreadyConfirmed
+            | Refusal::EndedHere => Recorded::Stopped,
+        }),
+        Err(other) => Err(other),
+    }
+}
+
+/// Marks the link as decided, counts the answer in its round, and takes over the name.
+fn finish(
+    tx: &mut WriteTx<'_>,
+    person: &mut Person,
+    link: &Link,
+    recorded: &[(Purpose, Recorded)],
+    corrected: Option<&DisplayName>,
+    occasion: &Occasion,
+) -> Result<(), Error> {
+    let answer: Map<String, Value> =
+        recorded.iter().map(|(purpose, what)| (purpose.slug.to_string(), Value::from(what.name()))).collect();
+    tx.use_link(person.scope, link.id, &Value::Object(answer).to_string(), occasion.now)?;
+    if let Some(campaign) = link.campaign_id {
+        let said = if recorded.iter().any(|(_, what)| *what == Recorded::Yes) { Answer::Yes } else { Answer::No };
+        tx.set_member_answer(person.scope, campaign, person.row.id, said, occasion.now)?;
+    }
+    if let Some(name) = corrected {
+        person.set_name(tx, name)?;
+    }
+    Ok(())
+}
+
+/// "This was not me": nothing more is sent, and no further confirmation mails (R-22, DO-04). Forgiving: one press.
+pub async fn not_me(services: &Services, token: &str, evidence: Value) -> Result<LinkStanding, Error> {
+    let genuine = verify(services, token, LinkAction::NotMe).await?;
+    let shown = standing(services, genuine, LinkAction::NotMe).await?;
+    let question = match &shown {
+        LinkStanding::Open(question)
+        | LinkStanding::Expired(question)
+        | LinkStanding::Superseded(question)
+        | LinkStanding::Used(question, _, _) => question.clone(),
+        LinkStanding::Gone => return Ok(shown),
+    };
+    let occasion = occasion_of(services, &question, LinkAction::NotMe, evidence);
+    let purposes: Vec<PurposeId> = question.purposes.iter().map(|purpose| purpose.id).collect();
+    stop(services, genuine, purposes, Command::Withdraw { reason: SuppressionReason::NotMe }, occasion).await?;
+    Ok(shown)
+}
+
+/// Applies a stop to purposes of the person behind a link, and marks the link.
+pub(super) async fn stop(
+    services: &Services,
+    genuine: Genuine,
+    purposes: Vec<PurposeId>,
+    command: Command,
+    occasion: Occasion,
+) -> Result<(), Error> {
+    let keys = services.keys.of(genuine.scope).await?;
+    let house = services.clone();
+    let route = genuine.link.uuid();
+    services
+        .store
+        .write(route, move |tx: &mut WriteTx<'_>| {
+            let link = match tx.lock_link(genuine.scope, genuine.link) {
+                Ok(link) => link,
+                Err(StoreError::NotFound) => return Ok(()),
+                Err(error) => return Err(Error::from(error)),
+            };
+            let row = tx.lock_subject(genuine.scope, link.subject_id)?;
+            if row.erased_at.is_some() {
+                return Ok(());
+            }
+            let person = Person::open(genuine.scope, &keys, row)?;
+            for purpose in &purposes {
+                apply(tx, &*house.ids, &keys, &person, *purpose, command, &occasion)?;
+            }
+            if link.used_at.is_none() {
+                tx.use_link(genuine.scope, link.id, "{\"stopped\":\"yes\"}", occasion.now)?;
+            }
+            if let Some(campaign) = link.campaign_id {
+                tx.set_member_answer(genuine.scope, campaign, person.row.id, Answer::No, occasion.now)?;
+            }
+            Ok(())
+        })
+        .await?;
+    services.bell.notify_waiters();
+    Ok(())
+}

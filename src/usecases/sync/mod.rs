@@ -1,0 +1,238 @@
+//! Keeping destinations in step: confirmed people, and only they, are active there (PR-08 to PR-10). One task per
+//! person says "bring this person in step"; what it does is read from the record at that moment, so later changes are
+//! merged, order is kept, and a withdrawal overtakes an add that has not been made yet.
+
+mod outcome;
+mod plan;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::campaign_monitor::{
+    Admission, Breaker, BreakerSettings, CallError, Client, ClientSettings, Credentials, Secret, Verdict,
+};
+use crate::domain::ids::{DestinationId, SubjectId};
+use crate::store::WriteTx;
+use crate::store::destinations::{Destination, DestinationState};
+use crate::store::outbox::Task;
+
+use super::{Error, Services};
+use plan::{Plan, Step};
+
+/// How the provider is spoken to.
+#[derive(Debug, Clone)]
+pub struct ProviderSettings {
+    /// Time to connect.
+    pub connect_timeout: Duration,
+    /// Time for a whole call.
+    pub call_timeout: Duration,
+    /// Failures in a row after which an account is left alone for a while.
+    pub breaker_failures: u32,
+    /// How long at first.
+    pub breaker_pause: Duration,
+    /// How long at most.
+    pub breaker_pause_cap: Duration,
+}
+
+impl Default for ProviderSettings {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(10),
+            call_timeout: Duration::from_secs(120),
+            breaker_failures: 5,
+            breaker_pause: Duration::from_secs(30),
+            breaker_pause_cap: Duration::from_secs(600),
+        }
+    }
+}
+
+/// The provider's accounts, each with a breaker of its own, so that one that is down delays no other.
+pub struct Provider {
+    settings: ProviderSettings,
+    clients: Mutex<HashMap<String, Client>>,
+    breakers: Mutex<HashMap<DestinationId, Breaker>>,
+}
+
+/// How bringing a person in step went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Synced {
+    /// In step.
+    Done,
+    /// Try again, not before this much time; the text is for the log and the record.
+    Later(Option<Duration>, String),
+    /// A person has to look.
+    Stuck(String),
+}
+
+impl Provider {
+    /// Nothing is connected yet.
+    pub fn new(settings: ProviderSettings) -> Self {
+        Self { settings, clients: Mutex::default(), breakers: Mutex::default() }
+    }
+
+    fn client(&self, base_url: &str) -> Result<Client, Error> {
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = clients.get(base_url) {
+            return Ok(client.clone());
+        }
+        let settings = ClientSettings {
+            base_url: base_url.to_owned(),
+            connect_timeout: self.settings.connect_timeout,
+            total_timeout: self.settings.call_timeout,
+            ..ClientSettings::default()
+        };
+        let client =
+            Client::new(&settings).map_err(|error| Error::Internal(format!("the provider's address: {error}")))?;
+        clients.insert(base_url.to_owned(), client.clone());
+        Ok(client)
+    }
+
+    fn admit(&self, destination: DestinationId, now_ms: u64) -> Admission {
+        let settings = BreakerSettings {
+            failures: self.settings.breaker_failures,
+            first_pause_ms: millis(self.settings.breaker_pause),
+            longest_pause_ms: millis(self.settings.breaker_pause_cap),
+            probe_lease_ms: millis(self.settings.call_timeout) * 2,
+        };
+        let mut breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
+        breakers.entry(destination).or_insert_with(|| Breaker::new(settings)).admit(now_ms)
+    }
+
+    fn report(&self, destination: DestinationId, permit: crate::campaign_monitor::Permit, failed: bool, now_ms: u64) {
+        let mut breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(breaker) = breakers.get_mut(&destination) {
+            if failed { breaker.failed(permit, now_ms) } else { breaker.succeeded(permit) }
+        }
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Brings one person in step at every list. The task is the claim under which this runs; it is not finished here.
+pub async fn sync_subject(services: &Services, provider: &Provider, task: &Task) -> Result<Synced, Error> {
+    let plan = plan::read(services, task.scope(), SubjectId::from_uuid(task.reference.uuid())).await?;
+    let Some(plan) = plan else { return Ok(Synced::Done) };
+    let mut worst = Synced::Done;
+    for step in &plan.steps {
+        let outcome = take_step(services, provider, task, &plan, step).await?;
+        worst = match (worst, outcome) {
+            (worst, Synced::Done) => worst,
+            (Synced::Stuck(text), _) => Synced::Stuck(text),
+            (_, other) => other,
+        };
+    }
+    Ok(worst)
+}
+
+async fn take_step(
+    services: &Services,
+    provider: &Provider,
+    task: &Task,
+    plan: &Plan,
+    step: &Step,
+) -> Result<Synced, Error> {
+    let now_ms = u64::try_from(services.clock.now().micros() / 1000).unwrap_or(0);
+    let permit = match provider.admit(step.destination.id, now_ms) {
+        Admission::Go(permit) => permit,
+        Admission::Wait { until_ms } => {
+            let wait = Duration::from_millis(until_ms.saturating_sub(now_ms));
+            return Ok(Synced::Later(Some(wait), "the provider is being left alone for a while".to_owned()));
+        }
+    };
+    let client = provider.client(&step.destination.base_url)?;
+    let credentials = credentials(services, &step.destination).await?;
+    let account = client.account(&credentials);
+    // What is about to be brought about is on disk before the call, so that a lost answer leaves a trace (section 7).
+    if step.row.is_some() && !save_state(services, task, plan, step, true, Some("about to be added")).await? {
+        return Ok(Synced::Later(Some(Duration::ZERO), "another worker took over".to_owned()));
+    }
+    let result = match &step.row {
+        Some(row) => outcome::add(services, &account, plan, step, row).await,
+        None => outcome::remove(&account, plan, step).await,
+    };
+    let failed = matches!(&result, Err(outcome::Trouble::Call(error)) if error.counts_against_breaker());
+    provider.report(step.destination.id, permit, failed, now_ms);
+    match result {
+        Ok(active) => {
+            save_state(services, task, plan, step, active, None).await?;
+            Ok(Synced::Done)
+        }
+        Err(outcome::Trouble::Call(error)) => settle_trouble(services, task, plan, step, &error).await,
+        Err(outcome::Trouble::Stuck(text)) => {
+            save_state(services, task, plan, step, step.row.is_some(), Some(&text)).await?;
+            Ok(Synced::Stuck(text))
+        }
+        Err(outcome::Trouble::House(error)) => Err(error),
+    }
+}
+
+async fn settle_trouble(
+    services: &Services,
+    task: &Task,
+    plan: &Plan,
+    step: &Step,
+    error: &CallError,
+) -> Result<Synced, Error> {
+    let text = error.to_string();
+    // What stands there is not known: the intention stays on record, and the next attempt repeats it.
+    save_state(services, task, plan, step, step.row.is_some() || step.was_active, Some(&text)).await?;
+    Ok(match error.verdict() {
+        Verdict::Done => Synced::Done,
+        Verdict::Retry { after } => Synced::Later(after, text),
+        Verdict::NeedsPerson(reason) => Synced::Stuck(format!("{reason:?}: {text}")),
+        Verdict::TheyStopped { code } => Synced::Stuck(format!("refused there with code {code}")),
+    })
+}
+
+/// Opens the API key of a destination.
+pub(super) async fn credentials(services: &Services, destination: &Destination) -> Result<Credentials, Error> {
+    let scope = crate::domain::ids::ControllerScope::granted(destination.controller_id);
+    let keys = services.keys.of(scope).await?;
+    let bytes = keys.open(
+        "destinations",
+        "credentials",
+        destination.id.uuid(),
+        destination.key_version,
+        &destination.credentials,
+    )?;
+    let text =
+        String::from_utf8(bytes.to_vec()).map_err(|_| Error::Internal("a stored API key is not UTF-8".into()))?;
+    Ok(Credentials::ApiKey(Secret::new(text)))
+}
+
+/// Notes how a list stands for the person, while the claim is ours; says whether it was.
+async fn save_state(
+    services: &Services,
+    task: &Task,
+    plan: &Plan,
+    step: &Step,
+    active: bool,
+    trouble: Option<&str>,
+) -> Result<bool, Error> {
+    let state = DestinationState {
+        controller_id: task.controller_id,
+        subject_id: plan.subject,
+        list_id: step.list_id.clone(),
+        active,
+        event_id: step.event,
+        synced_at: services.clock.now(),
+        last_error: trouble.map(|text| text.chars().take(300).collect()),
+    };
+    let task = task.clone();
+    services
+        .store
+        .write(plan.subject.uuid(), move |tx: &mut WriteTx<'_>| {
+            if !tx.extend_lease(&task, Duration::from_secs(180))? {
+                return Ok(false);
+            }
+            tx.save_destination_state(&state)?;
+            Ok::<_, Error>(true)
+        })
+        .await
+}
+
+/// Shared by those who carry tasks out.
+pub type SharedProvider = Arc<Provider>;

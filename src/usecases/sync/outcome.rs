@@ -1,0 +1,182 @@
+//! Making one step at the provider, and what to do when they hold a stop (section 18 of the provider's contract): a
+//! stop there yields only to a consent event that is newer; otherwise it is a withdrawal here.
+
+use crate::campaign_monitor::{
+    Account, CallError, Direction, NewSubscriber, OrderField, PageRequest, RowResult, Verdict, Zone, normalise_address,
+};
+use crate::domain::consent::Command;
+use crate::domain::event::Method;
+use crate::domain::suppression::SuppressionReason;
+use crate::domain::time::Timestamp;
+use crate::store::WriteTx;
+
+use super::super::record::{Occasion, Person, apply};
+use super::super::{Error, Services};
+use super::plan::{Plan, Step};
+
+/// Pages of the suppression list that are read to find one address.
+const MOST_PAGES: u32 = 10;
+
+/// Why a step was not made.
+pub enum Trouble {
+    /// The call failed.
+    Call(CallError),
+    /// A person has to look.
+    Stuck(String),
+    /// Something of ours failed.
+    House(Error),
+}
+
+impl From<CallError> for Trouble {
+    fn from(error: CallError) -> Self {
+        Self::Call(error)
+    }
+}
+
+impl From<Error> for Trouble {
+    fn from(error: Error) -> Self {
+        Self::House(error)
+    }
+}
+
+/// Makes the person active; says whether they are in the end.
+pub async fn add(
+    services: &Services,
+    account: &Account<'_>,
+    plan: &Plan,
+    step: &Step,
+    row: &NewSubscriber,
+) -> Result<bool, Trouble> {
+    let rows = std::slice::from_ref(row);
+    let outcome = account.import(&step.list_id, rows, false).await?;
+    let code = match outcome.result_of(&row.email_address) {
+        RowResult::Written => return Ok(true),
+        RowResult::Unclear => return Err(Trouble::Stuck("the import's answer leaves the row open".to_owned())),
+        RowResult::Refused { code } => code,
+    };
+    match outcome.result_of(&row.email_address).verdict() {
+        Verdict::TheyStopped { code } => they_stopped(services, account, plan, step, row, code).await,
+        Verdict::Done => Ok(true),
+        Verdict::Retry { .. } | Verdict::NeedsPerson(_) => {
+            Err(Trouble::Stuck(format!("refused there with code {code}")))
+        }
+    }
+}
+
+/// Takes the person off. That they are not there is the goal reached.
+pub async fn remove(account: &Account<'_>, plan: &Plan, step: &Step) -> Result<bool, Trouble> {
+    account.unsubscribe(&step.list_id, &plan.address).await?;
+    Ok(false)
+}
+
+/// They hold a stop. Newer consent here starts the person again, alone and named; else it is a stop here too.
+async fn they_stopped(
+    services: &Services,
+    account: &Account<'_>,
+    plan: &Plan,
+    step: &Step,
+    row: &NewSubscriber,
+    code: u32,
+) -> Result<bool, Trouble> {
+    if code == 208 {
+        return Err(Trouble::Stuck(
+            "the list there confirms sign-ups by itself; switch that off (code 208)".to_owned(),
+        ));
+    }
+    if code == 207 {
+        // A mailbox that bounced there is not started again by machine (section 18).
+        return Err(Trouble::Stuck("the address bounced there (code 207)".to_owned()));
+    }
+    let stopped_at = when_stopped(account, plan, step, code).await?;
+    let newer = match (step.given_at, step.stopped_by_us, stopped_at) {
+        // The stop there was our own doing, and nothing happened there since: our clock decides.
+        (Some(given), Some(ours), Some((earliest, _))) if earliest <= ours => given > ours,
+        (Some(given), _, Some((_, latest))) => given > latest,
+        // No date to compare with: the stop stands.
+        (_, _, None) | (None, _, _) => false,
+    };
+    if !newer {
+        mirror(services, plan, step, code).await?;
+        return Ok(false);
+    }
+    if code == 204 {
+        account.unsuppress(&step.destination.client_id, &plan.address).await?;
+    }
+    // Alone in its request, for this one person, whose newer consent event is `step.event` (PR-08).
+    tracing::info!(event = %step.event, list = %step.list_id, "starting a person again at the destination by a newer consent");
+    let outcome = account.import(&step.list_id, std::slice::from_ref(row), true).await?;
+    match outcome.result_of(&row.email_address) {
+        RowResult::Written => Ok(true),
+        RowResult::Refused { code } => Err(Trouble::Stuck(format!("still refused there with code {code}"))),
+        RowResult::Unclear => Err(Trouble::Stuck("the import's answer leaves the row open".to_owned())),
+    }
+}
+
+/// The earliest and latest moment at which the stop there can have happened.
+async fn when_stopped(
+    account: &Account<'_>,
+    plan: &Plan,
+    step: &Step,
+    code: u32,
+) -> Result<Option<(Timestamp, Timestamp)>, Trouble> {
+    let zone = Zone::named(&step.destination.time_zone).map_err(|e| Trouble::Stuck(format!("time zone: {e}")))?;
+    let window = |date: &str| {
+        zone.window(date).ok().map(|w| (Timestamp::from_micros(w.earliest), Timestamp::from_micros(w.latest)))
+    };
+    let on_list = account.subscriber(&step.list_id, &plan.address).await?.and_then(|found| window(&found.date));
+    if code != 204 {
+        return Ok(on_list);
+    }
+    let suppressed = suppressed_at(account, plan, step).await?.and_then(|date| window(&date));
+    // The later of the two counts: a stop is not made older than it may be.
+    Ok(match (on_list, suppressed) {
+        (Some(a), Some(b)) => Some((a.0.max(b.0), a.1.max(b.1))),
+        (_, found) => found,
+    })
+}
+
+/// Looks an address up in the suppression list, newest entries first; there is no look-up by address.
+async fn suppressed_at(account: &Account<'_>, plan: &Plan, step: &Step) -> Result<Option<String>, Trouble> {
+    let wanted = normalise_address(&plan.address);
+    for page in 1..=MOST_PAGES {
+        let request = PageRequest {
+            since: None,
+            page,
+            page_size: 1000,
+            order: OrderField::Date,
+            direction: Direction::Descending,
+        };
+        let answer = account.suppression_list(&step.destination.client_id, request).await?;
+        if let Some(entry) = answer.results.iter().find(|entry| normalise_address(&entry.email_address) == wanted) {
+            return Ok(Some(entry.date.clone()));
+        }
+        if !answer.has_next() {
+            break;
+        }
+    }
+    Ok(None)
+}
+
+/// A stop there becomes a withdrawal here.
+async fn mirror(services: &Services, plan: &Plan, step: &Step, code: u32) -> Result<(), Trouble> {
+    let keys = services.keys.of(plan.scope).await?;
+    let (house, scope, subject, purposes) = (services.clone(), plan.scope, plan.subject, step.purposes.clone());
+    let occasion = Occasion::plain(
+        services.clock.now(),
+        Method::Destination,
+        Some(format!("destination:{}", step.destination.id)),
+    );
+    tracing::info!(code, list = %step.list_id, "a stop at the destination is recorded as a withdrawal");
+    services
+        .store
+        .write(subject.uuid(), move |tx: &mut WriteTx<'_>| {
+            let person = Person::open(scope, &keys, tx.lock_subject(scope, subject)?)?;
+            for purpose in &purposes {
+                let command = Command::Withdraw { reason: SuppressionReason::Withdrawn };
+                apply(tx, &*house.ids, &keys, &person, *purpose, command, &occasion)?;
+            }
+            Ok::<_, Error>(())
+        })
+        .await?;
+    Ok(())
+}

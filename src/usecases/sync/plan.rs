@@ -1,0 +1,201 @@
+//! What is to be done at each list for one person, read from the record.
+
+use crate::campaign_monitor::{ConsentToTrack, FieldValue, NewSubscriber, Zone};
+use crate::domain::consent::Standing;
+use crate::domain::ids::{ControllerScope, EventId, PurposeId, SubjectId};
+use crate::domain::purpose::PurposeKind;
+use crate::domain::time::Timestamp;
+use crate::store::consents::Consent;
+use crate::store::destinations::{Destination, DestinationState};
+use crate::store::{ReadTx, StoreError};
+
+use super::super::record::Person;
+use super::super::{Error, Services};
+
+/// Custom fields that a list has for proof; keys that a list lacks are dropped there without a word (section 4.4).
+pub const CONSENT_DATE: &str = "ConsentDate";
+/// The policy version's label.
+pub const POLICY_VERSION: &str = "PolicyVersion";
+/// The purposes, by name.
+pub const PURPOSES: &str = "Purposes";
+/// The basis (PE-04).
+pub const BASIS: &str = "Basis";
+
+/// One person, and what is to be done at each list.
+pub struct Plan {
+    /// The controller.
+    pub scope: ControllerScope,
+    /// The person.
+    pub subject: SubjectId,
+    /// The address, as sent.
+    pub address: String,
+    /// Steps, one per list that is not in step.
+    pub steps: Vec<Step>,
+}
+
+/// What is to be done at one list.
+pub struct Step {
+    /// The destination.
+    pub destination: Destination,
+    /// The list there.
+    pub list_id: String,
+    /// The purposes kept on it.
+    pub purposes: Vec<PurposeId>,
+    /// Active, with this row; or nothing: to be taken off.
+    pub row: Option<NewSubscriber>,
+    /// The newest event that this brings about.
+    pub event: EventId,
+    /// When the newest valid consent was given.
+    pub given_at: Option<Timestamp>,
+    /// Whether we had brought about that the person is active there.
+    pub was_active: bool,
+    /// When we last took the person off there, if the stop there was ours.
+    pub stopped_by_us: Option<Timestamp>,
+}
+
+/// Reads what is to be done; nothing when there is nobody, or nothing to do.
+pub async fn read(services: &Services, scope: ControllerScope, subject: SubjectId) -> Result<Option<Plan>, Error> {
+    let keys = services.keys.of(scope).await?;
+    let now = services.clock.now();
+    services
+        .store
+        .read(move |tx: &mut ReadTx<'_>| {
+            let row = match tx.subject(scope, subject) {
+                Ok(row) if row.erased_at.is_none() => row,
+                Ok(_) | Err(StoreError::NotFound) => return Ok(None),
+                Err(error) => return Err(error.into()),
+            };
+            let person = Person::open(scope, &keys, row)?;
+            let lists = tx.destination_lists(scope)?;
+            if lists.is_empty() {
+                return Ok(None);
+            }
+            let destinations = tx.destinations(scope)?;
+            let consents = tx.consents_of(scope, subject)?;
+            let states = tx.destination_states(scope, subject)?;
+            let mut places: Vec<(&Destination, &str)> = Vec::new();
+            for list in &lists {
+                let destination =
+                    destinations.iter().find(|d| d.id == list.destination_id).ok_or(StoreError::NotFound)?;
+                if !places.iter().any(|(d, id)| d.id == destination.id && *id == list.list_id) {
+                    places.push((destination, &list.list_id));
+                }
+            }
+            let mut steps = Vec::new();
+            for (destination, list_id) in places {
+                let purposes: Vec<PurposeId> = lists
+                    .iter()
+                    .filter(|l| l.destination_id == destination.id && l.list_id == list_id)
+                    .map(|l| l.purpose_id)
+                    .collect();
+                let state = states.iter().find(|state| state.list_id == list_id);
+                if let Some(step) = step(tx, &person, destination, list_id, purposes, &consents, state, now)? {
+                    steps.push(step);
+                }
+            }
+            Ok(Some(Plan { scope, subject, address: person.address.as_sent(), steps }))
+        })
+        .await
+}
+
+#[allow(clippy::too_many_arguments, reason = "all that one list's step is read from")]
+fn step(
+    tx: &mut ReadTx<'_>,
+    person: &Person,
+    destination: &Destination,
+    list_id: &str,
+    purposes: Vec<PurposeId>,
+    consents: &[Consent],
+    state: Option<&DestinationState>,
+    now: Timestamp,
+) -> Result<Option<Step>, Error> {
+    let mine: Vec<&Consent> = consents.iter().filter(|consent| purposes.contains(&consent.purpose_id)).collect();
+    let valid: Vec<&Consent> =
+        mine.iter().copied().filter(|c| Standing::effective(&c.standing(), now).is_valid()).collect();
+    let wanted = !valid.is_empty() && !person.row.undeliverable && !person.row.restricted;
+    let Some(event) = consents.iter().map(|consent| consent.event_id).max() else { return Ok(None) };
+    let was_active = state.is_some_and(|state| state.active);
+    let in_step =
+        state.is_some_and(|state| state.active == wanted && state.event_id >= event && state.last_error.is_none());
+    // Nobody who was never brought there is taken off there.
+    if in_step || (!wanted && !was_active && state.is_none_or(|state| state.last_error.is_none())) {
+        return Ok(None);
+    }
+    let given_at =
+        valid.iter().map(|consent| given(tx, person, consent)).collect::<Result<Vec<_>, Error>>()?.into_iter().max();
+    let row = if wanted {
+        Some(subscriber(tx, person, destination, &valid, consents, given_at.unwrap_or(now), now)?)
+    } else {
+        None
+    };
+    let stopped_by_us = state.filter(|state| !state.active && state.last_error.is_none()).map(|state| state.synced_at);
+    Ok(Some(Step {
+        destination: destination.clone(),
+        list_id: list_id.to_owned(),
+        purposes,
+        row,
+        event,
+        given_at,
+        was_active,
+        stopped_by_us,
+    }))
+}
+
+/// When the person last said yes.
+fn given(tx: &mut ReadTx<'_>, person: &Person, consent: &Consent) -> Result<Timestamp, Error> {
+    use crate::domain::event::EventKind;
+    let mut newest = Timestamp::from_micros(0);
+    for kind in [EventKind::Given, EventKind::Renewed] {
+        if let Some(event) = tx.latest_event(person.scope, person.row.id, consent.purpose_id, kind)? {
+            newest = newest.max(event.at);
+        }
+    }
+    Ok(newest)
+}
+
+/// The row that makes the person active there, with the proof in custom fields.
+fn subscriber(
+    tx: &mut ReadTx<'_>,
+    person: &Person,
+    destination: &Destination,
+    valid: &[&Consent],
+    all: &[Consent],
+    given_at: Timestamp,
+    now: Timestamp,
+) -> Result<NewSubscriber, Error> {
+    let known = tx.purposes(person.scope)?;
+    let tracked = known
+        .iter()
+        .filter(|purpose| purpose.kind == PurposeKind::Tracking)
+        .any(|purpose| all.iter().any(|c| c.purpose_id == purpose.id && c.standing().effective(now).is_valid()));
+    let names: Vec<&str> = known
+        .iter()
+        .filter(|purpose| valid.iter().any(|c| c.purpose_id == purpose.id))
+        .map(|p| p.slug.as_str())
+        .collect();
+    let policy = valid.iter().filter_map(|consent| consent.policy_version_id).max();
+    let policy = policy.map(|id| tx.policy_version(person.scope, id)).transpose()?;
+    let unfit = |error: &dyn std::fmt::Display| Error::Internal(format!("a custom field does not fit: {error}"));
+    let zone = Zone::named(&destination.time_zone).map_err(|e| unfit(&e))?;
+    let day = zone.day_of(given_at.micros()).map_err(|e| unfit(&e))?;
+    let mut fields = vec![
+        FieldValue::date(CONSENT_DATE, day).map_err(|e| unfit(&e))?,
+        FieldValue::text(PURPOSES, &short(&names.join(", "))).map_err(|e| unfit(&e))?,
+        FieldValue::text(BASIS, "consent").map_err(|e| unfit(&e))?,
+    ];
+    if let Some(policy) = policy {
+        fields.push(FieldValue::text(POLICY_VERSION, &short(&policy.label)).map_err(|e| unfit(&e))?);
+    }
+    Ok(NewSubscriber {
+        email_address: person.address.as_sent(),
+        name: person.name()?.map(|name| name.as_str().to_owned()),
+        custom_fields: fields,
+        // Always said (TR-01, PR-08): consent to mail is not consent to be tracked in it.
+        consent_to_track: if tracked { ConsentToTrack::Yes } else { ConsentToTrack::No },
+    })
+}
+
+/// A custom field there holds 250 characters.
+fn short(text: &str) -> String {
+    text.chars().take(250).collect()
+}

@@ -1,0 +1,143 @@
+//! What the destination tells us. A callback is unsigned and may be forged or late: a stop is acted on at once, as a
+//! stop is always safe; anything that would start somebody is not believed (T-43, PR-09).
+
+use crate::campaign_monitor::payload::EventKind as Told;
+use crate::campaign_monitor::{WebhookEvent, parse_batch};
+use crate::crypto::ControllerKeys;
+use crate::crypto::secret::sha256;
+use crate::domain::consent::Command;
+use crate::domain::email::EmailAddress;
+use crate::domain::event::Method;
+use crate::domain::ids::{ControllerScope, PurposeId};
+use crate::domain::suppression::SuppressionReason;
+use crate::store::{ReadTx, StoreError, WriteTx};
+
+use super::record::{Occasion, Person, apply, entry};
+use super::{Error, Services};
+
+/// What became of a batch.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Received {
+    /// Stops that were recorded.
+    pub stopped: usize,
+    /// Events that called for nothing: starts, echoes of our own doing, lists we do not keep.
+    pub ignored: usize,
+}
+
+/// Takes a batch in. The secret in the address finds the destination; a body that does not read is the caller's fault.
+pub async fn receive(services: &Services, secret: &str, body: &[u8]) -> Result<Received, Error> {
+    let hash = sha256(secret.as_bytes());
+    let destination = match services.store.read(move |tx: &mut ReadTx<'_>| tx.destination_by_webhook(&hash)).await {
+        Ok(destination) => destination,
+        Err(StoreError::NotFound) => return Err(Error::UnknownLink),
+        Err(error) => return Err(error.into()),
+    };
+    let scope = ControllerScope::granted(destination.controller_id);
+    let batch = parse_batch(body).map_err(|error| Error::field("body", error))?;
+    let list_id = batch.list_id.clone().unwrap_or_default();
+    let wanted = list_id.clone();
+    let purposes: Vec<PurposeId> = services
+        .store
+        .read(move |tx: &mut ReadTx<'_>| {
+            let lists = tx.destination_lists(scope)?;
+            Ok::<_, StoreError>(
+                lists.into_iter().filter(|list| list.list_id == wanted).map(|list| list.purpose_id).collect(),
+            )
+        })
+        .await?;
+    let keys = services.keys.of(scope).await?;
+    let mut received = Received::default();
+    for event in &batch.events {
+        let stop = stop_in(event).filter(|_| !purposes.is_empty());
+        let acted = match stop {
+            Some((address, reason)) => {
+                let stop = Stop {
+                    services: services.clone(),
+                    scope,
+                    keys: (*keys).clone(),
+                    list_id: list_id.clone(),
+                    purposes: purposes.clone(),
+                    address,
+                    reason,
+                    source: format!("destination:{}", destination.id),
+                };
+                let mut route = [0; 16];
+                route.copy_from_slice(&keys.email_fingerprint(&stop.address.match_key())[..16]);
+                services.store.write(uuid::Uuid::from_bytes(route), move |tx: &mut WriteTx<'_>| stop.run(tx)).await?
+            }
+            None => false,
+        };
+        if acted { received.stopped += 1 } else { received.ignored += 1 }
+    }
+    services.bell.notify_waiters();
+    Ok(received)
+}
+
+/// The address and reason, if the event says that somebody is no longer to be mailed there. Any `Deactivate` does,
+/// whatever its state text says (section 14.2); so does a change of address for the address left behind.
+fn stop_in(event: &WebhookEvent) -> Option<(EmailAddress, SuppressionReason)> {
+    let state = event.state.as_deref().unwrap_or_default();
+    let reason = match state.to_ascii_lowercase().as_str() {
+        "bounced" => SuppressionReason::HardBounce,
+        "spam" => SuppressionReason::Complained,
+        _ => SuppressionReason::Withdrawn,
+    };
+    match event.kind {
+        Told::Deactivate => Some((EmailAddress::parse(event.email_address.as_deref()?).ok()?, reason)),
+        Told::Subscribe | Told::Update | Told::Unknown(_) => None,
+    }
+}
+
+struct Stop {
+    services: Services,
+    scope: ControllerScope,
+    keys: ControllerKeys,
+    list_id: String,
+    purposes: Vec<PurposeId>,
+    address: EmailAddress,
+    reason: SuppressionReason,
+    source: String,
+}
+
+impl Stop {
+    fn run(&self, tx: &mut WriteTx<'_>) -> Result<bool, Error> {
+        let now = self.services.clock.now();
+        let occasion = Occasion::plain(now, Method::Destination, Some(self.source.clone()));
+        let fingerprint = self.keys.email_fingerprint(&self.address.match_key());
+        let Some(found) = tx.subject_by_fingerprint(self.scope, &fingerprint)? else {
+            // Nobody we know, but a stop all the same: a later import of the address is then refused (SU-05).
+            let entries: Vec<_> = self
+                .purposes
+                .iter()
+                .map(|purpose| entry(&self.keys, self.scope, &self.address, *purpose, self.reason, &occasion))
+                .collect();
+            tx.suppress(&entries)?;
+            return Ok(true);
+        };
+        let states = tx.destination_states(self.scope, found.id)?;
+        let ours = states.iter().find(|state| state.list_id == self.list_id);
+        if ours.is_some_and(|state| !state.active) {
+            // Our own doing comes back as an echo (section 14.4).
+            return Ok(false);
+        }
+        let person = Person::open(self.scope, &self.keys, tx.lock_subject(self.scope, found.id)?)?;
+        if self.reason == SuppressionReason::HardBounce {
+            let dead = entry(
+                &self.keys,
+                self.scope,
+                &self.address,
+                crate::store::suppressions::EVERY_PURPOSE,
+                self.reason,
+                &occasion,
+            );
+            tx.suppress(&[dead])?;
+            tx.set_undeliverable(self.scope, person.row.id, true)?;
+            return Ok(true);
+        }
+        for purpose in &self.purposes {
+            let command = Command::Withdraw { reason: self.reason };
+            apply(tx, &*self.services.ids, &self.keys, &person, *purpose, command, &occasion)?;
+        }
+        Ok(true)
+    }
+}

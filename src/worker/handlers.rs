@@ -1,0 +1,129 @@
+//! Task by task: which use case carries it out, and how what came of it is settled. A panic is a failed attempt, and
+//! ends nothing else.
+
+use std::time::Duration;
+
+use crate::domain::mailing::MailState;
+use crate::domain::task::{TaskKind, TaskState};
+use crate::store::WriteTx;
+use crate::store::outbox::Task;
+use crate::usecases::Error;
+use crate::usecases::deliver::{Attempted, HandOver, Pace, Ready, draft, hand_over, settle};
+use crate::usecases::sync::{Synced, sync_subject};
+
+use super::Worker;
+
+/// Carries one claimed task out and settles it.
+pub(super) async fn carry_out(worker: &Worker, task: Task) {
+    let (inner, inner_task) = (worker.clone(), task.clone());
+    let work = tokio::spawn(async move {
+        match inner_task.kind {
+            TaskKind::Mail => mail(&inner, &inner_task).await,
+            TaskKind::Sync => sync(&inner, &inner_task).await,
+            TaskKind::Import => import(&inner, &inner_task).await,
+            TaskKind::Launch => launch(&inner, &inner_task).await,
+        }
+    });
+    let failure = match work.await {
+        Ok(Ok(())) => return,
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => "the work panicked".to_owned(),
+    };
+    tracing::error!(kind = task.kind.name(), reference = %task.reference, attempts = task.attempts, error = failure, "a task failed");
+    if let Err(error) =
+        put_back(worker, &task, worker.back_off(task.attempts), worker.settings.mail_attempts, &failure).await
+    {
+        // The lease runs out by itself.
+        tracing::error!(%error, "putting a task back failed");
+    }
+}
+
+/// Back to the queue after `delay`, or parked when it has been tried often enough.
+async fn put_back(worker: &Worker, task: &Task, delay: Duration, most: u32, error: &str) -> Result<(), Error> {
+    let parked = u32::try_from(task.attempts).unwrap_or(0) >= most;
+    let state = if parked { TaskState::Parked } else { TaskState::Queued };
+    let (due, task, error) = (worker.services.clock.now().plus(delay), task.clone(), error.to_owned());
+    worker
+        .services
+        .store
+        .write(task.reference.uuid(), move |tx: &mut WriteTx<'_>| {
+            tx.put_back(&task, state, due, &error).map(|_| ()).map_err(Error::from)
+        })
+        .await
+}
+
+async fn finish(worker: &Worker, task: &Task) -> Result<(), Error> {
+    let (now, task) = (worker.services.clock.now(), task.clone());
+    worker
+        .services
+        .store
+        .write(task.reference.uuid(), move |tx: &mut WriteTx<'_>| {
+            tx.finish(&task, now).map(|_| ()).map_err(Error::from)
+        })
+        .await
+}
+
+async fn mail(worker: &Worker, task: &Task) -> Result<(), Error> {
+    let Some(relay) = &worker.relay else { return Ok(()) };
+    let settings = &worker.settings;
+    // The connection first: between the gate and DATA there is then nothing to wait for (RP-05).
+    let mut lease = match relay.lease().await {
+        Ok(lease) => lease,
+        Err(error) => {
+            metrics::counter!("reconsent_mails_total", "outcome" => "unreachable").increment(1);
+            let delay = worker.back_off(task.attempts);
+            return put_back(worker, task, delay, settings.mail_attempts, error.code()).await;
+        }
+    };
+    let Some(draft) = draft(&worker.services, task, lease.offers_smtputf8()).await? else {
+        return finish(worker, task).await;
+    };
+    let pace = Pace { lease: settings.handover_lease, paused_look: settings.paused_look };
+    let Ready { envelope, bytes, mail } = match hand_over(&worker.services, task, draft, pace).await? {
+        HandOver::Send(ready) => *ready,
+        HandOver::Cancelled(reason) => {
+            metrics::counter!("reconsent_mails_total", "outcome" => "cancelled").increment(1);
+            tracing::info!(mail = %task.reference, reason = reason.name(), "a mail was cancelled by the gate");
+            return Ok(());
+        }
+        HandOver::Held => {
+            metrics::counter!("reconsent_mails_total", "outcome" => "held").increment(1);
+            return Ok(());
+        }
+        HandOver::Postponed | HandOver::NotOurs => return Ok(()),
+    };
+    let outcome = lease.send(&envelope, &bytes).await;
+    drop(lease);
+    let attempted = Attempted::from_outcome(&outcome);
+    let delay = worker.back_off(task.attempts);
+    let state =
+        settle(&worker.services, task, mail, attempted, delay, settings.mail_attempts, settings.max_age).await?;
+    metrics::counter!("reconsent_mails_total", "outcome" => state.map_or("lost_claim", MailState::name)).increment(1);
+    if state.is_some_and(|state| state != MailState::Accepted) {
+        tracing::info!(mail = %task.reference, outcome = ?outcome, "a mail was not accepted");
+    }
+    Ok(())
+}
+
+async fn sync(worker: &Worker, task: &Task) -> Result<(), Error> {
+    let settings = &worker.settings;
+    let (outcome, label) = match sync_subject(&worker.services, &worker.provider, task).await? {
+        Synced::Done => (finish(worker, task).await, "done"),
+        Synced::Later(wait, text) => {
+            let delay = worker.back_off(task.attempts).max(wait.unwrap_or(Duration::ZERO));
+            (put_back(worker, task, delay, settings.sync_attempts, &text).await, "later")
+        }
+        // Attempts do not help: a person has to look.
+        Synced::Stuck(text) => (put_back(worker, task, Duration::ZERO, 0, &text).await, "stuck"),
+    };
+    metrics::counter!("reconsent_sync_total", "outcome" => label).increment(1);
+    outcome
+}
+
+async fn import(worker: &Worker, task: &Task) -> Result<(), Error> {
+    finish(worker, task).await
+}
+
+async fn launch(worker: &Worker, task: &Task) -> Result<(), Error> {
+    finish(worker, task).await
+}

@@ -1,0 +1,169 @@
+//! The door through which the house acts by itself: it claims durable work with a lease, carries each piece out under a
+//! guard, and settles it. Any number of workers share one database; none leads.
+//!
+//! Delivery is at least once: a worker that dies leaves its claims to run out, and another takes them up. What makes
+//! that harmless stands in the use cases.
+
+mod handlers;
+pub mod retry;
+mod timetable;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+
+use crate::domain::task::TaskKind;
+use crate::store::WriteTx;
+use crate::usecases::RelayPool;
+use crate::usecases::sync::SharedProvider;
+use crate::usecases::{Error, Services};
+
+/// How the worker works.
+#[derive(Debug, Clone)]
+pub struct WorkerSettings {
+    /// How long a claim holds.
+    pub lease: Duration,
+    /// How long a claim holds from the hand-over of a mail on; longer than the final dot may take.
+    pub handover_lease: Duration,
+    /// Mails handed over at once.
+    pub mail_workers: usize,
+    /// People brought in step at once.
+    pub sync_workers: usize,
+    /// Attempts at a mail (threat-model section 5).
+    pub mail_attempts: u32,
+    /// Attempts at a person's sync before somebody has to look.
+    pub sync_attempts: u32,
+    /// Age at which a mail is given up.
+    pub max_age: Duration,
+    /// First delay before another attempt.
+    pub retry_first: Duration,
+    /// Longest delay.
+    pub retry_cap: Duration,
+    /// How often to look for work when nobody rings.
+    pub poll_interval: Duration,
+    /// How often to look at the clock.
+    pub timetable_interval: Duration,
+    /// When a mail of a paused round is looked at again.
+    pub paused_look: Duration,
+}
+
+impl Default for WorkerSettings {
+    fn default() -> Self {
+        Self {
+            lease: Duration::from_secs(60),
+            handover_lease: Duration::from_secs(660),
+            mail_workers: 10,
+            sync_workers: 4,
+            mail_attempts: 8,
+            sync_attempts: 8,
+            max_age: Duration::from_secs(72 * 3600),
+            retry_first: Duration::from_secs(5),
+            retry_cap: Duration::from_secs(3600),
+            poll_interval: Duration::from_millis(500),
+            timetable_interval: Duration::from_secs(5),
+            paused_look: Duration::from_secs(15),
+        }
+    }
+}
+
+/// Everything a worker needs.
+#[derive(Clone)]
+pub struct Worker {
+    services: Services,
+    settings: Arc<WorkerSettings>,
+    relay: Option<RelayPool>,
+    provider: SharedProvider,
+}
+
+impl Worker {
+    /// A worker; without a relay, mail waits in the outbox.
+    pub fn new(
+        services: Services,
+        settings: WorkerSettings,
+        relay: Option<RelayPool>,
+        provider: SharedProvider,
+    ) -> Self {
+        Self { services, settings: Arc::new(settings), relay, provider }
+    }
+
+    /// Works until `stop` says so; then finishes what is in hand, for at most ten seconds.
+    pub async fn run(self, stop: watch::Receiver<bool>) {
+        let mut lanes = JoinSet::new();
+        if self.relay.is_some() {
+            lanes.spawn(self.clone().lane(TaskKind::Mail, self.settings.mail_workers, stop.clone()));
+        } else {
+            tracing::warn!("no mail relay is configured: mails wait in the outbox");
+        }
+        lanes.spawn(self.clone().lane(TaskKind::Sync, self.settings.sync_workers, stop.clone()));
+        for kind in [TaskKind::Import, TaskKind::Launch] {
+            lanes.spawn(self.clone().lane(kind, 1, stop.clone()));
+        }
+        lanes.spawn(timetable::run(self.clone(), stop));
+        while lanes.join_next().await.is_some() {}
+    }
+
+    /// One kind of work, `most` pieces at once.
+    async fn lane(self, kind: TaskKind, most: usize, mut stop: watch::Receiver<bool>) {
+        let most = most.max(1);
+        let slots = Arc::new(Semaphore::new(most));
+        let mut hands = JoinSet::new();
+        while !*stop.borrow() {
+            // Wait for a free hand before claiming, so that no claim lies idle.
+            let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { break };
+            drop(slot);
+            let free = slots.available_permits();
+            let bell = Arc::clone(&self.services.bell);
+            let rung = bell.notified();
+            tokio::pin!(rung);
+            rung.as_mut().enable();
+            let claimed = match self.claim(kind, free).await {
+                Ok(claimed) => claimed,
+                Err(error) => {
+                    tracing::error!(%error, kind = kind.name(), "claiming work failed");
+                    Vec::new()
+                }
+            };
+            if claimed.is_empty() {
+                tokio::select! {
+                    () = &mut rung => {}
+                    () = tokio::time::sleep(self.settings.poll_interval) => {}
+                    _ = stop.changed() => {}
+                }
+                continue;
+            }
+            for task in claimed {
+                let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { break };
+                let worker = self.clone();
+                hands.spawn(async move {
+                    handlers::carry_out(&worker, task).await;
+                    drop(slot);
+                });
+            }
+            while hands.try_join_next().is_some() {}
+        }
+        let in_hand = async { while hands.join_next().await.is_some() {} };
+        if tokio::time::timeout(Duration::from_secs(10), in_hand).await.is_err() {
+            tracing::warn!(kind = kind.name(), "stopped with work in hand; its lease will run out");
+        }
+    }
+
+    async fn claim(&self, kind: TaskKind, limit: usize) -> Result<Vec<crate::store::outbox::Task>, Error> {
+        let (now, lease) = (self.services.clock.now(), self.settings.lease);
+        self.services
+            .store
+            .write(uuid::Uuid::from_u128(kind.code().unsigned_abs().into()), move |tx: &mut WriteTx<'_>| {
+                tx.claim(kind, limit, now, lease).map_err(Error::from)
+            })
+            .await
+    }
+
+    /// The back-off before another attempt.
+    fn back_off(&self, attempts: i32) -> Duration {
+        let chance = u64::from_le_bytes(
+            self.services.ids.random().as_bytes()[..8].try_into().expect("a UUID has more than 8 bytes"),
+        );
+        retry::delay(u32::try_from(attempts).unwrap_or(1), self.settings.retry_first, self.settings.retry_cap, chance)
+    }
+}

@@ -1,0 +1,60 @@
+//! Recurring work: leases that ran out are given back, consents end, requests lapse, rounds close, old things go. Every
+//! instance runs it; each piece is harmless when two run it at once.
+
+use tokio::sync::watch;
+
+use crate::domain::ids::ControllerScope;
+use crate::store::{ReadTx, StoreError, WriteTx};
+use crate::usecases::Error;
+use crate::usecases::clockwork::{expire_due, forget_old, forget_unconfirmed, lapse_due};
+
+use super::Worker;
+
+pub(super) async fn run(worker: Worker, mut stop: watch::Receiver<bool>) {
+    while !*stop.borrow() {
+        if let Err(error) = round(&worker).await {
+            tracing::error!(%error, "the timetable failed");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(worker.settings.timetable_interval) => {}
+            _ = stop.changed() => {}
+        }
+    }
+}
+
+/// One round over everything that is due.
+pub(super) async fn round(worker: &Worker) -> Result<(), Error> {
+    let services = &worker.services;
+    let given_back = services.store.write(uuid::Uuid::nil(), |tx: &mut WriteTx<'_>| tx.reclaim_expired(1000)).await?;
+    if given_back > 0 {
+        tracing::warn!(tasks = given_back, "took back work whose lease had run out");
+        services.bell.notify_waiters();
+    }
+    let mut after = None;
+    loop {
+        let page = services.store.read(move |tx: &mut ReadTx<'_>| tx.all_controllers(after, 500)).await?;
+        let Some(last) = page.last() else { break };
+        after = Some(last.id);
+        for controller in page {
+            let scope = ControllerScope::granted(controller.id);
+            expire_due(services, scope).await?;
+            lapse_due(services, scope).await?;
+            forget_unconfirmed(services, scope).await?;
+        }
+    }
+    forget_old(services).await?;
+    let counts = services
+        .store
+        .read(|tx: &mut ReadTx<'_>| tx.outbox_counts())
+        .await
+        .map_err(|error: StoreError| Error::from(error))?;
+    for count in counts {
+        let kind =
+            crate::domain::task::TaskKind::from_code(count.kind).map_or("unknown", crate::domain::task::TaskKind::name);
+        let state = crate::domain::task::TaskState::from_code(count.state)
+            .map_or("unknown", crate::domain::task::TaskState::name);
+        metrics::gauge!("reconsent_outbox_depth", "kind" => kind, "state" => state).set(count.rows as f64);
+    }
+    metrics::gauge!("reconsent_write_queue_depth").set(services.store.write_queue_depth() as f64);
+    Ok(())
+}
