@@ -51,7 +51,7 @@ impl<T: DeserializeOwned + Validate + 'static> FromRequest for ApiJson<T> {
 }
 
 /// A JSON fault in words, without quoting the input.
-fn json_fault(error: &serde_json::Error) -> String {
+pub fn json_fault(error: &serde_json::Error) -> String {
     let text = error.to_string();
     // serde names unknown, missing and doubled fields and expected types; values it quotes are cut out.
     let text = text.split(" at line ").next().unwrap_or_default();

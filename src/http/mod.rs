@@ -5,7 +5,9 @@ pub mod api;
 pub mod auth;
 pub mod extract;
 pub mod middleware;
+pub mod pages;
 pub mod problem;
+pub mod public;
 pub mod routes;
 pub mod server;
 

@@ -6,13 +6,27 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa_actix_web::service_config::ServiceConfig;
 use utoipa_actix_web::{AppExt, scope};
 
-use super::api;
+use super::{api, public};
 
-/// Mounts the whole API.
+/// Mounts everything.
 pub fn mount(config: &mut ServiceConfig<'_>) {
     config.service(
         scope::scope("/v1").service(api::purposes::create).service(api::purposes::list).service(api::purposes::show),
     );
+    config
+        .service(public::forms::show)
+        .service(public::forms::preflight)
+        .service(public::forms::post)
+        .service(public::answers::show_confirm)
+        .service(public::answers::post_confirm)
+        .service(public::answers::show_answer)
+        .service(public::answers::post_answer)
+        .service(public::stops::show_withdraw)
+        .service(public::stops::post_withdraw)
+        .service(public::stops::show_not_me)
+        .service(public::stops::post_not_me)
+        .service(public::hooks::campaign_monitor)
+        .service(public::assets::style);
 }
 
 struct Preamble;

@@ -6,11 +6,12 @@ use serde_json::{Map, Value, json};
 use crate::domain::campaign::Answer;
 use crate::domain::consent::{Act, Command, Refusal};
 use crate::domain::event::Method;
-use crate::domain::ids::PurposeId;
+use crate::domain::ids::{LinkId, PurposeId};
 use crate::domain::link::LinkAction;
 use crate::domain::name::DisplayName;
 use crate::domain::purpose::Purpose;
 use crate::domain::suppression::SuppressionReason;
+use crate::links::Claims;
 use crate::store::links::Link;
 use crate::store::{StoreError, WriteTx};
 
@@ -47,8 +48,8 @@ pub enum Again {
 /// How an answer went.
 #[derive(Debug, Clone)]
 pub enum Answered {
-    /// Recorded: per purpose what stands now.
-    Recorded(Box<Question>, Vec<(Purpose, Recorded)>),
+    /// Recorded: per purpose what stands now; and after a yes, where to stop it.
+    Recorded(Box<Question>, Vec<(Purpose, Recorded)>, Option<String>),
     /// The page is to be shown once more.
     Again(Box<Question>, Again),
     /// The link cannot be answered.
@@ -123,6 +124,7 @@ pub async fn answer(services: &Services, token: &str, action: LinkAction, reply:
     }
     let keys = services.keys.of(genuine.scope).await?;
     let (house, shown) = (services.clone(), question.clone());
+    let stop_id = LinkId::from_uuid(services.ids.random());
     let occasion = occasion_of(services, &question, action, evidence);
     let name = reply.name;
     let written = services
@@ -147,12 +149,18 @@ pub async fn answer(services: &Services, token: &str, action: LinkAction, reply:
                 recorded.push((purpose.clone(), verdict(outcome, *choice)?));
             }
             finish(tx, &mut person, &link, &recorded, name.as_ref(), &occasion)?;
+            write_stop_link(tx, &link, stop_id, &recorded, &occasion)?;
             Ok::<_, Error>(Some(recorded))
         })
         .await;
     services.bell.notify_waiters();
     match written {
-        Ok(Some(recorded)) => Ok(Answered::Recorded(shown, recorded)),
+        Ok(Some(recorded)) => {
+            let said_yes = recorded.iter().any(|(_, what)| *what == Recorded::Yes);
+            let signer = services.keys.signer(genuine.scope).await?;
+            let stop = said_yes.then(|| format!("/u/{}", signer.sign(&Claims::withdrawal(stop_id))));
+            Ok(Answered::Recorded(shown, recorded, stop))
+        }
         // Another tab was faster: show what it decided (scenario 11).
         Ok(None) => Ok(Answered::Not(standing(services, genuine, action).await?)),
         Err(error) => Err(error),
@@ -230,6 +238,34 @@ fn finish(
     if let Some(name) = corrected {
         person.set_name(tx, name)?;
     }
+    Ok(())
+}
+
+/// After a yes the page shows where to stop it, as easy as it was to begin (WD-01).
+fn write_stop_link(
+    tx: &mut WriteTx<'_>,
+    answered: &Link,
+    id: LinkId,
+    recorded: &[(Purpose, Recorded)],
+    occasion: &Occasion,
+) -> Result<(), Error> {
+    let agreed: Vec<PurposeId> =
+        recorded.iter().filter(|(_, what)| *what == Recorded::Yes).map(|(purpose, _)| purpose.id).collect();
+    if agreed.is_empty() {
+        return Ok(());
+    }
+    tx.insert_links(&[Link {
+        id,
+        action: LinkAction::Withdraw,
+        purposes: serde_json::to_string(&agreed)?,
+        campaign_id: None,
+        created_at: occasion.now,
+        expires_at: None,
+        superseded_at: None,
+        used_at: None,
+        answer: None,
+        ..answered.clone()
+    }])?;
     Ok(())
 }
 

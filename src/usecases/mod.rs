@@ -6,6 +6,7 @@ pub mod caps;
 pub mod clockwork;
 pub mod deliver;
 pub mod error;
+pub mod forms;
 pub mod keys;
 pub mod linked;
 pub mod nonce;

@@ -1,0 +1,254 @@
+//! Every template with every sample, and what must hold for each page.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::engine::{TEMPLATES, try_render};
+use super::stylesheet::CSS;
+use super::*;
+
+/// Threat-model and WC-02: HTML and stylesheet together.
+const MAX_PAGE: usize = 20_000;
+
+/// (name of the sample, page).
+fn pages() -> Vec<(String, String)> {
+    fn all<C: Serialize>(pages: &mut Vec<(String, String)>, template: &str, samples: &[C], render: fn(&C) -> String) {
+        let name = template.trim_end_matches(".html");
+        for (number, sample) in samples.iter().enumerate() {
+            let page = try_render(template, sample).unwrap_or_else(|fault| panic!("{name}-{number}: {fault:?}"));
+            assert_eq!(render(sample), page, "{name}-{number}");
+            pages.push((format!("{name}-{number}"), page));
+        }
+    }
+    let mut pages = Vec::new();
+    all(&mut pages, "form.html", &FormPage::samples(), render_form);
+    all(&mut pages, "form_done.html", &FormDonePage::samples(), render_form_done);
+    all(&mut pages, "answer.html", &AnswerPage::samples(), render_answer);
+    all(&mut pages, "confirm.html", &ConfirmPage::samples(), render_confirm);
+    all(&mut pages, "decided.html", &DecidedPage::samples(), render_decided);
+    all(&mut pages, "withdraw.html", &WithdrawPage::samples(), render_withdraw);
+    all(&mut pages, "withdrawn.html", &WithdrawnPage::samples(), render_withdrawn);
+    all(&mut pages, "not_me.html", &NotMePage::samples(), render_not_me);
+    all(&mut pages, "not_me_done.html", &NotMeDonePage::samples(), render_not_me_done);
+    all(&mut pages, "link_problem.html", &LinkProblemPage::samples(), render_link_problem);
+    all(&mut pages, "message.html", &MessagePage::samples(), render_message);
+    pages
+}
+
+/// The start tags of a page, in order.
+fn tags(page: &str) -> impl Iterator<Item = &str> {
+    page.split('<').skip(1).filter(|tag| tag.starts_with(|c: char| c.is_ascii_alphabetic())).map(|tag| {
+        let end = tag.find('>').expect("every tag ends");
+        &tag[..end]
+    })
+}
+
+fn attribute<'a>(tag: &'a str, name: &str) -> Option<&'a str> {
+    let (_, rest) = tag.split_once(&format!(" {name}=\""))?;
+    rest.split('"').next()
+}
+
+#[test]
+fn every_page_keeps_the_rules() {
+    for (name, page) in pages() {
+        let lower = page.to_lowercase();
+        for forbidden in
+            ["<script", "<style", " style=", " onload=\"", "javascript:", "http-equiv", "<iframe", "<img", "prefetch"]
+        {
+            assert!(!lower.contains(forbidden), "{name} contains {forbidden}");
+        }
+        for tag in tags(&page) {
+            let words: Vec<_> = tag.split_whitespace().collect();
+            assert!(!words.contains(&"checked") && !words.contains(&"selected"), "{name}: {tag} (CV-01)");
+            assert!(attribute(tag, "src").is_none() && attribute(tag, "action").is_none(), "{name}: {tag}");
+            if tag.starts_with("link") {
+                assert_eq!(attribute(tag, "href").map(unescaped), Some(stylesheet().0.to_owned()), "{name}: {tag}");
+            }
+        }
+        assert!(page.len() + CSS.len() <= MAX_PAGE, "{name}: {} bytes (WC-02)", page.len() + CSS.len());
+        let title = page.split("<title>").nth(1).and_then(|rest| rest.split("</title>").next()).expect("a title");
+        assert!(title.trim() == title && title.len() > 5, "{name}: `{title}`");
+        assert_eq!(page.matches("<h1>").count(), 1, "{name}");
+        assert_eq!(page.matches("<main>").count(), 1, "{name}");
+        assert!(!page.contains("None") && !page.contains("undefined"), "{name}");
+    }
+}
+
+fn unescaped(text: &str) -> String {
+    text.replace("&#x2f;", "/")
+}
+
+#[test]
+fn ids_are_unique_and_everything_points_somewhere() {
+    for (name, page) in pages() {
+        let mut ids = BTreeMap::new();
+        for id in tags(&page).filter_map(|tag| attribute(tag, "id")) {
+            assert!(ids.insert(id, ()).is_none(), "{name}: `{id}` twice");
+        }
+        for tag in tags(&page) {
+            for pointer in ["for", "aria-describedby", "aria-labelledby"] {
+                if let Some(target) = attribute(tag, pointer) {
+                    assert!(ids.contains_key(target), "{name}: {tag}");
+                }
+            }
+            if let Some(target) = attribute(tag, "href").and_then(|href| href.strip_prefix('#')) {
+                assert!(ids.contains_key(target), "{name}: {tag}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_first_form_is_the_answer_form() {
+    for (name, page) in pages() {
+        let form = page.split("<form").nth(1).map(|rest| rest.split("</form>").next().unwrap_or_default());
+        let wanted: &[&str] = match name.split('-').next() {
+            Some("form") => {
+                &["name=\"email\"", "name=\"name\"", "name=\"nonce\"", "name=\"website\"", "name=\"choice."]
+            }
+            Some("answer") => &["name=\"name\"", "name=\"nonce\"", "name=\"website\"", "name=\"choice."],
+            Some("confirm") => &["name=\"nonce\"", "name=\"website\"", "name=\"choice."],
+            Some("withdraw") => &["name=\"stop\" value=\"this\""],
+            Some("not_me") => &[],
+            _ => {
+                assert!(form.is_none(), "{name} has a form");
+                continue;
+            }
+        };
+        let form = form.expect("a form");
+        assert!(form.starts_with(" method=\"post\""), "{name}");
+        for field in wanted {
+            assert!(form.contains(field), "{name} lacks {field}");
+        }
+        assert_eq!(form.matches("<button").count(), 1, "{name}");
+    }
+}
+
+#[test]
+fn yes_and_no_are_alike() {
+    for (name, page) in pages() {
+        let radios: Vec<_> = tags(&page).filter(|tag| tag.contains("type=\"radio\"")).collect();
+        for pair in radios.chunks(2) {
+            let plain = |tag: &str, value: &str| {
+                let id = attribute(tag, "id").map(|id| format!(" id=\"{id}\"")).unwrap_or_default();
+                tag.replace(&id, "").replace(&format!("value=\"{value}\""), "value")
+            };
+            assert_eq!(plain(pair[0], "yes"), plain(pair[1], "no"), "{name} (DK-01)");
+        }
+    }
+    for told_apart in ["value=", "first-child", "nth-", "last-of-type", "#choice"] {
+        assert!(!CSS.contains(told_apart), "the stylesheet could tell yes from no by {told_apart} (DK-01)");
+    }
+}
+
+#[test]
+fn results_are_announced_and_problems_are_linked() {
+    for (name, page) in pages() {
+        match name.split('-').next() {
+            Some("form" | "answer" | "confirm") => {
+                assert_eq!(page.contains("role=\"alert\""), page.contains("class=\"problems\""), "{name}");
+                assert_eq!(
+                    page.matches("aria-describedby").count(),
+                    page.matches("class=\"problem\"").count(),
+                    "{name}"
+                );
+            }
+            Some("withdraw" | "not_me") => {}
+            _ => assert!(page.contains("role=\"status\""), "{name} (WCAG 4.1.3)"),
+        }
+    }
+}
+
+#[test]
+fn the_page_after_the_form_tells_nothing_about_the_address() {
+    let page = render_form_done(&FormDonePage::samples()[0]);
+    assert!(page.contains("If a confirmation is needed") && !page.contains('@'), "R-20");
+}
+
+#[test]
+fn a_page_speaks_the_language_of_its_notice() {
+    let page = render_answer(&AnswerPage::samples()[1]);
+    assert!(page.contains("<html lang=\"de-DE\"") && page.contains("Gut zu wissen"), "WC-03");
+    assert!(render_withdrawn(&WithdrawnPage::samples()[1]).contains(">24. November 2026, 09:30 Uhr (UTC)</time>"));
+    assert!(render_confirm(&ConfirmPage::samples()[0]).contains(">23 November 2026, 10:38 UTC</time>"));
+}
+
+#[test]
+fn the_stylesheet_loads_nothing_and_its_name_follows_its_content() {
+    let (path, css) = stylesheet();
+    assert!(!css.contains("url(") && !css.contains("@import") && !css.contains("@font-face"));
+    let name =
+        path.strip_prefix("/assets/pages-").and_then(|rest| rest.strip_suffix(".css")).expect("the agreed shape");
+    assert!(name.len() == 16 && name.bytes().all(|b| b.is_ascii_hexdigit()));
+}
+
+/// Relative luminance by WCAG 2.2.
+fn luminance(hex: &str) -> f64 {
+    let channel = |at: usize| {
+        let value = f64::from(u8::from_str_radix(&hex[at..at + 2], 16).expect("six digits")) / 255.0;
+        if value <= 0.04045 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
+    };
+    0.2126 * channel(1) + 0.7152 * channel(3) + 0.0722 * channel(5)
+}
+
+#[test]
+fn colours_have_the_contrast_of_wcag_aa() {
+    let palettes: Vec<BTreeMap<&str, &str>> = CSS
+        .split(":root {")
+        .skip(1)
+        .take(2)
+        .map(|block| {
+            let lines = block.split('}').next().unwrap_or_default().split(';');
+            lines.filter_map(|line| line.trim().strip_prefix("--")).filter_map(|line| line.split_once(": ")).collect()
+        })
+        .collect();
+    assert_eq!(palettes.len(), 2);
+    for palette in palettes {
+        let ratio = |a: &str, b: &str| {
+            let (a, b) = (luminance(palette[a]), luminance(palette[b]));
+            (a.max(b) + 0.05) / (a.min(b) + 0.05)
+        };
+        for (front, back, least) in [
+            ("ink", "paper", 7.0),
+            ("ink", "card", 7.0),
+            ("soft", "paper", 4.5),
+            ("soft", "card", 4.5),
+            ("accent", "card", 4.5),
+            ("on-accent", "accent", 4.5),
+            ("alert", "card", 4.5),
+            ("edge", "card", 3.0),
+        ] {
+            assert!(ratio(front, back) >= least, "{front} on {back}: {:.2} in {palette:?}", ratio(front, back));
+        }
+    }
+}
+
+#[test]
+fn every_template_is_known_and_used() {
+    for (name, _) in TEMPLATES {
+        let used = TEMPLATES.iter().any(|(_, source)| source.contains(&format!("\"{name}\"")));
+        assert!(used || !(name.starts_with("part_") || name == "base.html"), "{name} is not used");
+    }
+}
+
+#[test]
+fn a_page_that_cannot_be_rendered_says_so_kindly() {
+    #[derive(Serialize)]
+    struct Nothing {}
+    let page = super::engine::render("form.html", &Nothing {});
+    assert!(page.contains("cannot be shown") && try_render("form.html", &Nothing {}).is_err());
+}
+
+/// `cargo test pages -- --ignored` writes every sample to `target/pages`, to be looked at in a browser.
+#[test]
+#[ignore = "writes files to look at"]
+fn write_the_samples() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("target/pages");
+    std::fs::create_dir_all(folder.join("assets")).unwrap();
+    let (path, css) = stylesheet();
+    std::fs::write(folder.join(path.trim_start_matches('/')), css).unwrap();
+    for (name, page) in pages() {
+        std::fs::write(folder.join(format!("{name}.html")), page).unwrap();
+    }
+}

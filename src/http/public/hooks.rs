@@ -1,0 +1,40 @@
+//! `/hooks/campaign-monitor/{secret}`: what Campaign Monitor tells us. Unsigned, so a hint: a stop is acted on, a start
+//! is not believed (T-43).
+
+use actix_web::web::{Data, Json, Path, Payload};
+use actix_web::{HttpRequest, post};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::http::extract::{read_body, refuse_encoding};
+use crate::http::problem::{Problem, ProblemBody};
+use crate::usecases::Services;
+use crate::usecases::webhook::receive;
+
+/// Bytes of one delivery: a thousand events with custom fields are several megabytes (section 14.3).
+const BODY: usize = 10 * 1024 * 1024;
+
+/// What became of the batch.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct HookReceipt {
+    /// Stops that were recorded.
+    pub stopped: usize,
+    /// Events that called for nothing.
+    pub ignored: usize,
+}
+
+/// A delivery of Campaign Monitor's webhook.
+#[utoipa::path(tag = "hooks", params(("secret" = String, Path, description = "The secret in the webhook's address")), request_body(content = String, content_type = "application/json"),
+    responses((status = 200, description = "Stored", body = HookReceipt), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+#[post("/hooks/campaign-monitor/{secret}")]
+pub async fn campaign_monitor(
+    request: HttpRequest,
+    services: Data<Services>,
+    secret: Path<String>,
+    payload: Payload,
+) -> Result<Json<HookReceipt>, Problem> {
+    refuse_encoding(&request)?;
+    let body = read_body(&request, payload.into_inner(), BODY).await?;
+    let received = receive(&services, &secret, &body).await?;
+    Ok(Json(HookReceipt { stopped: received.stopped, ignored: received.ignored }))
+}

@@ -1,0 +1,156 @@
+//! `/u/{token}` and `/n/{token}`: stopping it. Forgiving: a genuine link works for ever and whatever the body says; one
+//! click of a mail program (RFC 8058) and one press on the page do the same (ML-03, WD-06).
+
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Path, Payload};
+use actix_web::{HttpRequest, HttpResponse, route};
+use serde_json::Value;
+
+use crate::domain::event::Method;
+use crate::domain::link::LinkAction;
+use crate::http::extract::{ClientInfo, media_type, read_body, settings};
+use crate::http::pages::{
+    Frame, NotMeDonePage, NotMePage, Stopped, WithdrawPage, WithdrawnPage, negotiate, render_not_me,
+    render_not_me_done, render_withdraw, render_withdrawn,
+};
+use crate::usecases::Services;
+use crate::usecases::answer::not_me;
+use crate::usecases::linked::{LinkStanding, Question, open_link};
+use crate::usecases::withdraw::{Reach, withdraw};
+
+use super::answers::unknown_or;
+use super::{evidence, field, form_fields, frame, page, sign_up_again};
+
+fn language(request: &HttpRequest) -> &'static str {
+    negotiate(request.headers().get("accept-language").and_then(|value| value.to_str().ok()))
+}
+
+fn question_of(standing: LinkStanding) -> Option<Box<Question>> {
+    match standing {
+        LinkStanding::Open(question)
+        | LinkStanding::Expired(question)
+        | LinkStanding::Superseded(question)
+        | LinkStanding::Used(question, _, _) => Some(question),
+        LinkStanding::Gone => None,
+    }
+}
+
+fn labels(question: &Question) -> Vec<String> {
+    question.purposes.iter().map(|purpose| purpose.label.clone()).collect()
+}
+
+/// The page with the button that stops it.
+#[utoipa::path(get, path = "/u/{token}", tag = "pages", params(("token" = String, Path, description = "The signed link")),
+    responses((status = 200, description = "The page", content_type = "text/html"), (status = 404, description = "Not a link of ours", content_type = "text/html")))]
+#[route("/u/{token}", method = "GET", method = "HEAD")]
+pub async fn show_withdraw(request: HttpRequest, services: Data<Services>, token: Path<String>) -> HttpResponse {
+    match open_link(&services, &token, LinkAction::Withdraw).await {
+        Ok(standing) => {
+            let shown = match question_of(standing) {
+                Some(question) => WithdrawPage {
+                    address: Some(question.masked_address.clone()),
+                    purposes: labels(&question),
+                    frame: frame(&question),
+                },
+                // Nobody is on record any more; the button still answers that it is stopped.
+                None => WithdrawPage { frame: Frame::neutral(language(&request)), address: None, purposes: Vec::new() },
+            };
+            page(StatusCode::OK, render_withdraw(&shown))
+        }
+        Err(error) => unknown_or(error, language(&request)),
+    }
+}
+
+/// Stop it: `List-Unsubscribe=One-Click` (form-urlencoded or multipart, RFC 8058), or the page's `stop` = `this` or `all`.
+#[utoipa::path(post, path = "/u/{token}", tag = "pages", params(("token" = String, Path, description = "The signed link")), request_body(content((String = "application/x-www-form-urlencoded"), (String = "multipart/form-data"))),
+    responses((status = 200, description = "Stopped", content_type = "text/html"), (status = 404, description = "Not a link of ours", content_type = "text/html")))]
+#[route("/u/{token}", method = "POST")]
+pub async fn post_withdraw(
+    request: HttpRequest,
+    services: Data<Services>,
+    token: Path<String>,
+    client: ClientInfo,
+    payload: Payload,
+) -> HttpResponse {
+    let limit = settings(&request).map_or(64 * 1024, |settings| settings.public_body_limit);
+    // A body that is too large or broken off does not hinder a stop.
+    let body = read_body(&request, payload.into_inner(), limit).await.unwrap_or_default();
+    let one_click = is_one_click(&request, &body);
+    let everything = !one_click && form_fields(&body).is_some_and(|fields| field(&fields, "stop") == "all");
+    let (reach, method) = (
+        if everything { Reach::Everything } else { Reach::This },
+        if one_click { Method::OneClick } else { Method::WithdrawPage },
+    );
+    match withdraw(&services, &token, reach, method, Value::Object(evidence(&services, &client))).await {
+        Ok(_) if one_click => HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("stopped\n"),
+        Ok(question) => {
+            let since = services.clock.now();
+            let shown = match question {
+                Some(question) => WithdrawnPage {
+                    stopped: if everything { Stopped::Everything } else { Stopped::These(labels(&question)) },
+                    since,
+                    sign_up: sign_up_again(&question),
+                    rights: None,
+                    frame: frame(&question),
+                },
+                None => WithdrawnPage {
+                    frame: Frame::neutral(language(&request)),
+                    stopped: Stopped::Everything,
+                    since,
+                    sign_up: None,
+                    rights: None,
+                },
+            };
+            page(StatusCode::OK, render_withdrawn(&shown))
+        }
+        Err(error) => unknown_or(error, language(&request)),
+    }
+}
+
+/// The one body that RFC 8058 defines, in either of its encodings.
+fn is_one_click(request: &HttpRequest, body: &[u8]) -> bool {
+    match media_type(request).as_str() {
+        "multipart/form-data" => {
+            let text = String::from_utf8_lossy(body);
+            text.contains("name=\"List-Unsubscribe\"") && text.contains("One-Click")
+        }
+        _ => form_fields(body).is_some_and(|fields| field(&fields, "List-Unsubscribe") == "One-Click"),
+    }
+}
+
+/// The page behind "this was not me".
+#[utoipa::path(get, path = "/n/{token}", tag = "pages", params(("token" = String, Path, description = "The signed link")),
+    responses((status = 200, description = "The page", content_type = "text/html"), (status = 404, description = "Not a link of ours", content_type = "text/html")))]
+#[route("/n/{token}", method = "GET", method = "HEAD")]
+pub async fn show_not_me(request: HttpRequest, services: Data<Services>, token: Path<String>) -> HttpResponse {
+    match open_link(&services, &token, LinkAction::NotMe).await {
+        Ok(standing) => {
+            let shown = match question_of(standing) {
+                Some(question) => NotMePage { address: Some(question.masked_address.clone()), frame: frame(&question) },
+                None => NotMePage { frame: Frame::neutral(language(&request)), address: None },
+            };
+            page(StatusCode::OK, render_not_me(&shown))
+        }
+        Err(error) => unknown_or(error, language(&request)),
+    }
+}
+
+/// "This was not me": no more mails, not even to confirm.
+#[utoipa::path(post, path = "/n/{token}", tag = "pages", params(("token" = String, Path, description = "The signed link")),
+    responses((status = 200, description = "Recorded", content_type = "text/html"), (status = 404, description = "Not a link of ours", content_type = "text/html")))]
+#[route("/n/{token}", method = "POST")]
+pub async fn post_not_me(
+    request: HttpRequest,
+    services: Data<Services>,
+    token: Path<String>,
+    client: ClientInfo,
+) -> HttpResponse {
+    match not_me(&services, &token, Value::Object(evidence(&services, &client))).await {
+        Ok(standing) => {
+            let frame =
+                question_of(standing).map_or_else(|| Frame::neutral(language(&request)), |question| frame(&question));
+            page(StatusCode::OK, render_not_me_done(&NotMeDonePage { frame, rights: None }))
+        }
+        Err(error) => unknown_or(error, language(&request)),
+    }
+}
