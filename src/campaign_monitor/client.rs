@@ -217,6 +217,10 @@ impl Account<'_> {
         };
         let response = request.send().await.map_err(broken)?;
         let status = response.status().as_u16();
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "a date in `Retry-After` is wall-clock time, and only the wait is kept"
+        )]
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let wait = if response.status().is_success() {
             None

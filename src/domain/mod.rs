@@ -13,6 +13,7 @@ pub mod event;
 pub mod gate;
 pub mod ids;
 pub mod link;
+pub mod list;
 pub mod mailing;
 pub mod name;
 pub mod notice;

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::error::InternalError;
 use actix_web::http::Method;
 use actix_web::http::header::{CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
@@ -58,15 +59,14 @@ pub async fn around(
     let route = request.match_pattern().unwrap_or_else(|| "(none)".to_owned());
     let upload = method == Method::POST && (route.starts_with("/v1/imports") || route.starts_with("/v1/policies"));
     let deadline = if upload { settings.upload_deadline } else { settings.deadline };
-    let http_request = request.request().clone();
-    let response = match tokio::time::timeout(deadline, next.call(request)).await {
-        Ok(Ok(response)) => response.map_into_left_body(),
-        Ok(Err(error)) => ServiceResponse::from_err(error, http_request).map_into_right_body(),
-        Err(_) => {
-            ServiceResponse::new(http_request, Problem::of(Kind::Deadline).error_response()).map_into_right_body()
-        }
+    // No clone of the request is kept: the router needs to be its only owner.
+    let Ok(answered) = tokio::time::timeout(deadline, next.call(request)).await else {
+        let mut response = Problem::of(Kind::Deadline).error_response();
+        set_headers(response.headers_mut());
+        metrics::counter!("reconsent_http_requests_total", "route" => route, "status" => "408").increment(1);
+        return Err(InternalError::from_response("deadline", response).into());
     };
-    let mut response = response;
+    let mut response = answered?;
     set_headers(response.headers_mut());
     let status = response.status().as_u16();
     metrics::counter!("reconsent_http_requests_total", "route" => route.clone(), "status" => status.to_string())

@@ -1,3 +1,5 @@
+//! What a link promises: who may sign, who may open, and for how long.
+
 use super::*;
 use crate::domain::ids::LinkId;
 use crate::domain::time::Timestamp;

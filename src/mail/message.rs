@@ -347,5 +347,4 @@ fn wire_text(text: &str) -> String {
 }
 
 #[cfg(test)]
-#[path = "message_tests.rs"]
 mod tests;

@@ -365,5 +365,4 @@ fn layout_text(name: &'static str, values: Value) -> Result<String, RenderError>
 }
 
 #[cfg(test)]
-#[path = "render_tests.rs"]
 mod tests;

@@ -280,15 +280,15 @@ enum Trouble {
     Database(StoreError),
 }
 
-fn run_batch(conn: &mut Conn, batch: &mut Vec<Box<dyn Call>>) -> Result<(), Trouble> {
+fn run_batch(conn: &mut Conn, batch: &mut [Box<dyn Call>]) -> Result<(), Trouble> {
     let begin = match conn {
         Conn::Sqlite(_) => "BEGIN IMMEDIATE",
         Conn::Postgres(_) => "BEGIN",
     };
     execute(conn, begin).map_err(Trouble::Database)?;
-    for at in 0..batch.len() {
+    for (at, call) in batch.iter_mut().enumerate() {
         let mut tx = WriteTx { read: ReadTx { conn: &mut *conn }, wrote: false };
-        match batch[at].run(&mut tx) {
+        match call.run(&mut tx) {
             // Refused calls are answered with the rest, after the commit: their answer may rest on a neighbour's rows.
             Ran::Keep | Ran::Refused => {}
             Ran::Spoiled { again } => {

@@ -70,3 +70,51 @@ pub fn revert_last(conn: &mut Conn) -> Result<String, StoreError> {
     let known = known(conn);
     on!(conn, c => c.revert_last_migration(known).map(|version| version.to_string())).map_err(failed)
 }
+
+/// Selects every column of every table, without rows: shows that tables and code agree.
+pub fn check_columns(conn: &mut Conn) -> Result<usize, StoreError> {
+    macro_rules! check {
+        ($conn:expr, $($table:ident),+ $(,)?) => {{
+            let mut tables = 0;
+            $(
+                on!(&mut *$conn, c => {
+                    use diesel::prelude::*;
+                    super::schema::$table::table.select(super::schema::$table::all_columns).limit(0).execute(c)
+                })?;
+                tables += 1;
+            )+
+            tables
+        }};
+    }
+    Ok(check!(
+        conn,
+        install,
+        controllers,
+        controller_keys,
+        link_keys,
+        api_tokens,
+        purposes,
+        policies,
+        policy_versions,
+        notices,
+        senders,
+        forms,
+        subjects,
+        consents,
+        consent_events,
+        suppressions,
+        links,
+        imports,
+        import_chunks,
+        import_rows,
+        campaigns,
+        campaign_members,
+        mails,
+        outbox,
+        destinations,
+        destination_lists,
+        destination_states,
+        idempotency_keys,
+        mailbox_caps
+    ))
+}

@@ -119,7 +119,10 @@ impl Store {
 
     /// Brings the schema up to date and says which steps were run. On a thread that may block.
     pub fn migrate(url: &DatabaseUrl, runtime: &Handle) -> Result<Vec<String>, StoreError> {
-        migrate::run(&mut Conn::open(url, Purpose::Write, runtime)?)
+        let mut conn = Conn::open(url, Purpose::Write, runtime)?;
+        let steps = migrate::run(&mut conn)?;
+        migrate::check_columns(&mut conn)?;
+        Ok(steps)
     }
 
     /// Takes the last migration back. On a thread that may block.

@@ -113,7 +113,7 @@ impl Keys {
                 Key::from_bytes(&bytes).ok_or_else(|| Error::Internal("a stored key has the wrong length".into()))?;
             keys.push((key_use, row.version, key));
         }
-        ControllerKeys::new(controller, keys).ok_or_else(|| Error::Store(StoreError::NotFound))
+        ControllerKeys::new(controller, keys).ok_or(Error::Store(StoreError::NotFound))
     }
 
     fn open_signer(&self, scope: ControllerScope, row: &LinkKey) -> Result<SigningKey, Error> {

@@ -22,8 +22,8 @@ use crate::http::pages::{
 };
 use crate::http::problem::{Kind, Problem, ProblemBody};
 use crate::usecases::error::FieldFault;
-use crate::usecases::forms::{OpenForm, open_form};
 use crate::usecases::nonce::{self, PageSeal};
+use crate::usecases::open_form::{OpenForm, open_form};
 use crate::usecases::sign_up::{Choice, Submission, sign_up};
 use crate::usecases::{Error, Services};
 

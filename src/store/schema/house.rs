@@ -1,0 +1,231 @@
+//! Controllers and what they set up.
+
+use super::super::types::Id;
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::Id;
+
+    install (id) {
+        id -> SmallInt,
+        canary -> Binary,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::Id;
+
+    controllers (id) {
+        id -> Id,
+        slug -> Text,
+        name -> Text,
+        hold_uncertain -> Bool,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::Id;
+
+    controller_keys (controller_id, key_use, version) {
+        controller_id -> Id,
+        key_use -> Text,
+        version -> Integer,
+        sealed -> Binary,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::Id;
+
+    link_keys (kid) {
+        kid -> Text,
+        controller_id -> Id,
+        public_key -> Binary,
+        sealed -> Binary,
+        standing -> SmallInt,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::Id;
+
+    api_tokens (hash) {
+        hash -> Binary,
+        id -> Id,
+        controller_id -> Nullable<Id>,
+        name -> Text,
+        scopes -> Text,
+        created_at -> BigInt,
+        expires_at -> Nullable<BigInt>,
+        revoked_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::Id;
+
+    purposes (controller_id, id) {
+        controller_id -> Id,
+        id -> Id,
+        slug -> Text,
+        label -> Text,
+        description -> Text,
+        channel -> SmallInt,
+        kind -> SmallInt,
+        validity -> Text,
+        refresh_window -> Text,
+        double_opt_in -> Bool,
+        mail_corporate -> Bool,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::Id;
+
+    policies (controller_id, id) {
+        controller_id -> Id,
+        id -> Id,
+        slug -> Text,
+        name -> Text,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::Id;
+
+    policy_versions (controller_id, id) {
+        controller_id -> Id,
+        id -> Id,
+        policy_id -> Id,
+        label -> Text,
+        language -> Text,
+        format -> SmallInt,
+        body -> Binary,
+        sha256 -> Binary,
+        public_url -> Nullable<Text>,
+        in_force_from -> BigInt,
+        material -> Bool,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::Id;
+
+    notices (controller_id, id) {
+        controller_id -> Id,
+        id -> Id,
+        slug -> Text,
+        version -> Integer,
+        language -> Text,
+        wording -> Binary,
+        sha256 -> Binary,
+        purposes -> Text,
+        policy_version_id -> Id,
+        material -> Bool,
+        published_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::Id;
+
+    senders (controller_id, id) {
+        controller_id -> Id,
+        id -> Id,
+        name -> Text,
+        address -> Text,
+        reply_to -> Nullable<Text>,
+        postal -> Text,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::Id;
+
+    forms (controller_id, id) {
+        controller_id -> Id,
+        id -> Id,
+        form_key -> Text,
+        name -> Text,
+        notice_id -> Id,
+        sender_id -> Id,
+        origins -> Text,
+        return_urls -> Text,
+        disabled -> Bool,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::Id;
+
+    destinations (controller_id, id) {
+        controller_id -> Id,
+        id -> Id,
+        base_url -> Text,
+        client_id -> Text,
+        time_zone -> Text,
+        key_version -> Integer,
+        credentials -> Binary,
+        webhook_hash -> Binary,
+        webhook_secret -> Binary,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::Id;
+
+    destination_lists (controller_id, purpose_id) {
+        controller_id -> Id,
+        purpose_id -> Id,
+        destination_id -> Id,
+        list_id -> Text,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::Id;
+
+    idempotency_keys (controller_id, token_id, key_hash) {
+        controller_id -> Id,
+        token_id -> Id,
+        key_hash -> Binary,
+        fingerprint -> Binary,
+        answer -> Binary,
+        key_version -> Integer,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::Id;
+
+    mailbox_caps (fingerprint) {
+        fingerprint -> Binary,
+        day -> BigInt,
+        mails -> Integer,
+    }
+}

@@ -1,0 +1,5 @@
+//! The outside world in a box, over real sockets.
+
+mod campaign_monitor;
+mod mail_catcher;
+mod webhooks;

@@ -1,0 +1,40 @@
+//! A clock that stands until the test moves it.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use reconsent::domain::clock::Clock;
+use reconsent::domain::time::Timestamp;
+
+/// Stands at 2026-11-24T09:30:00Z unless moved.
+pub struct FrozenClock(AtomicI64);
+
+impl FrozenClock {
+    /// The clock at its starting point.
+    pub fn new() -> Self {
+        let start = Timestamp::parse("2026-11-24T09:30:00Z").expect("a time as RFC 3339 writes it");
+        Self(AtomicI64::new(start.micros()))
+    }
+
+    /// Moves on.
+    pub fn advance(&self, by: Duration) {
+        self.0.fetch_add(i64::try_from(by.as_micros()).expect("a test moves by less than an age"), Ordering::SeqCst);
+    }
+
+    /// Moves on by whole days.
+    pub fn advance_days(&self, days: u64) {
+        self.advance(Duration::from_secs(days * 86_400));
+    }
+
+    /// Stands elsewhere from now on.
+    pub fn set(&self, at: &str) {
+        let at = Timestamp::parse(at).expect("a time as RFC 3339 writes it");
+        self.0.store(at.micros(), Ordering::SeqCst);
+    }
+}
+
+impl Clock for FrozenClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(self.0.load(Ordering::SeqCst))
+    }
+}
