@@ -67,6 +67,33 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     digest.as_ref().try_into().expect("SHA-256 has 32 bytes")
 }
 
+/// SHA-256 of bytes that come in pieces.
+#[derive(Clone)]
+pub struct RunningSha256(aws_lc_rs::digest::Context);
+
+impl RunningSha256 {
+    /// Before the first piece.
+    pub fn new() -> Self {
+        Self(aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256))
+    }
+
+    /// Takes the next piece.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The digest of all pieces.
+    pub fn finish(self) -> [u8; 32] {
+        self.0.finish().as_ref().try_into().expect("SHA-256 has 32 bytes")
+    }
+}
+
+impl Default for RunningSha256 {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// A fresh bearer secret: a prefix that scanners for leaked secrets can know, and 256 random bits in base64url.
 pub fn bearer_token(prefix: &str) -> String {
     let mut bytes = [0; 32];

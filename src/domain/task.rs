@@ -13,6 +13,8 @@ coded! {
         Import = 3 "import",
         /// Freeze a round's audience; the reference is the campaign's id.
         Launch = 4 "launch",
+        /// Mark consents that a material change concerns (EX-04); the reference is the policy version's or notice's id.
+        Refresh = 5 "refresh",
     }
 }
 

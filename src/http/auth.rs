@@ -8,7 +8,8 @@ use std::pin::Pin;
 use actix_web::dev::Payload;
 use actix_web::http::header::AUTHORIZATION;
 use actix_web::web::Data;
-use actix_web::{FromRequest, HttpRequest};
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
+use tokio::sync::oneshot;
 
 use crate::domain::ids::{ControllerScope, TokenId};
 use crate::domain::scope::Scope;
@@ -68,6 +69,26 @@ pub struct Operator {
     pub token: TokenId,
 }
 
+/// Opens when the caller has been found to have the right, so that nobody's body is read before.
+struct Gate(oneshot::Receiver<()>);
+
+/// Has to be opened before a body of this request is read.
+fn close_gate(request: &HttpRequest) -> oneshot::Sender<()> {
+    let (open, gate) = oneshot::channel();
+    request.extensions_mut().insert(Gate(gate));
+    open
+}
+
+/// Waits until the caller has been let in. Where a handler asks for no right there is nothing to wait for; where it
+/// is refused, the refusal is the answer.
+pub async fn let_in(request: &HttpRequest) {
+    let gate = request.extensions_mut().remove::<Gate>();
+    if let Some(Gate(gate)) = gate {
+        // An error says that it was refused.
+        drop(gate.await);
+    }
+}
+
 type Extracted<T> = Pin<Box<dyn Future<Output = Result<T, Problem>>>>;
 
 /// Reads `Authorization: Bearer …` and finds the token.
@@ -87,7 +108,7 @@ impl<R: Right + 'static> FromRequest for For<R> {
     type Future = Extracted<Self>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let request = request.clone();
+        let (request, open) = (request.clone(), close_gate(request));
         Box::pin(async move {
             let caller = caller(request).await?;
             let scope = caller
@@ -97,6 +118,8 @@ impl<R: Right + 'static> FromRequest for For<R> {
                 tracing::info!(token = %caller.token, needed = R::SCOPE.name(), "a token was refused");
                 return Err(Problem::with(Kind::Forbidden, format!("the token has no `{}` scope", R::SCOPE)));
             }
+            // Without a body nobody waits.
+            let _ = open.send(());
             Ok(Self { scope, token: caller.token, right: PhantomData })
         })
     }
@@ -107,13 +130,14 @@ impl FromRequest for Operator {
     type Future = Extracted<Self>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let request = request.clone();
+        let (request, open) = (request.clone(), close_gate(request));
         Box::pin(async move {
             let caller = caller(request).await?;
             if caller.controller.is_some() || !caller.scopes.contains(&Scope::Operator) {
                 tracing::info!(token = %caller.token, needed = "operator", "a token was refused");
                 return Err(Problem::with(Kind::Forbidden, "only the operator's token may do this"));
             }
+            let _ = open.send(());
             Ok(Self { token: caller.token })
         })
     }

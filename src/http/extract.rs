@@ -18,6 +18,7 @@ use crate::usecases::error::FieldFault;
 use crate::usecases::once::{OnceKey, digest};
 
 use super::HttpSettings;
+use super::auth::let_in;
 use super::problem::{Kind, Problem};
 
 type Extracted<T> = Pin<Box<dyn Future<Output = Result<T, Problem>>>>;
@@ -39,15 +40,20 @@ impl<T: DeserializeOwned + Validate + 'static> FromRequest for ApiJson<T> {
         let request = request.clone();
         let payload = payload.take();
         Box::pin(async move {
+            let_in(&request).await;
             expect_media(&request, &["application/json"])?;
             let limit = settings(&request)?.api_body_limit;
             let bytes = read_body(&request, payload, limit).await?;
-            let value: T =
-                serde_json::from_slice(&bytes).map_err(|error| Problem::with(Kind::BadRequest, json_fault(&error)))?;
+            let value: T = read_json(&bytes)?;
             value.validate().map_err(|errors| Problem::fields(faults("", &errors)))?;
             Ok(Self { value, digest: digest(&bytes) })
         })
     }
+}
+
+/// Reads JSON that is there whole.
+pub fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(bytes).map_err(|error| Problem::with(Kind::BadRequest, json_fault(&error)))
 }
 
 /// A JSON fault in words, without quoting the input.

@@ -7,7 +7,7 @@ use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
 use actix_web::http::Method;
-use actix_web::http::header::{CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, ResponseError};
@@ -35,6 +35,14 @@ const FIXED: &[(&str, &str)] = &[
     ),
 ];
 
+/// The pages at `/docs` are a program that fetches the document and sets styles on its own elements while it runs, and
+/// draws its icons from `data:` addresses; its scripts all come from files of ours.
+const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
+    img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// Where a request may take as long as an upload.
+const LONG: &[&str] = &["/v1/imports", "/v1/policies", "/v1/campaigns/{id}/dry-run", "/v1/campaigns/{id}/launch"];
+
 /// Sets what is not set already.
 fn set_headers(headers: &mut HeaderMap) {
     for (name, value) in FIXED {
@@ -57,8 +65,9 @@ pub async fn around(
     let started = Instant::now();
     let method = request.method().clone();
     let route = request.match_pattern().unwrap_or_else(|| "(none)".to_owned());
-    let upload = method == Method::POST && (route.starts_with("/v1/imports") || route.starts_with("/v1/policies"));
-    let deadline = if upload { settings.upload_deadline } else { settings.deadline };
+    // Uploads, and the counting of a large audience, take their time.
+    let long = method == Method::POST && LONG.iter().any(|start| route.starts_with(start));
+    let deadline = if long { settings.upload_deadline } else { settings.deadline };
     // No clone of the request is kept: the router needs to be its only owner.
     let Ok(answered) = tokio::time::timeout(deadline, next.call(request)).await else {
         let mut response = Problem::of(Kind::Deadline).error_response();
@@ -67,6 +76,9 @@ pub async fn around(
         return Err(InternalError::from_response("deadline", response).into());
     };
     let mut response = answered?;
+    if route.starts_with("/docs/") {
+        response.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(DOCS_POLICY));
+    }
     set_headers(response.headers_mut());
     let status = response.status().as_u16();
     metrics::counter!("reconsent_http_requests_total", "route" => route.clone(), "status" => status.to_string())

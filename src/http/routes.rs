@@ -10,9 +10,80 @@ use super::{api, public};
 
 /// Mounts everything.
 pub fn mount(config: &mut ServiceConfig<'_>) {
-    config.service(
-        scope::scope("/v1").service(api::purposes::create).service(api::purposes::list).service(api::purposes::show),
-    );
+    config
+        .service(api::open::jwks)
+        .service(api::open::openapi)
+        .service(api::open::problem)
+        .service(api::policies::read)
+        .service(scope::scope("/v1").configure(controllers).configure(settings).configure(imports).configure(campaigns))
+        .configure(pages);
+}
+
+/// The operator's part.
+fn controllers(config: &mut ServiceConfig<'_>) {
+    config.service(api::controllers::create).service(api::controllers::list);
+}
+
+/// What a controller sets up.
+fn settings(config: &mut ServiceConfig<'_>) {
+    config
+        .service(api::purposes::create)
+        .service(api::purposes::list)
+        .service(api::purposes::show)
+        .service(api::policies::create)
+        .service(api::policies::list)
+        .service(api::policies::show)
+        .service(api::policies::upload)
+        .service(api::policies::show_versions)
+        .service(api::policies::show_version)
+        .service(api::notices::create)
+        .service(api::notices::list)
+        .service(api::notices::show)
+        .service(api::senders::create)
+        .service(api::senders::list)
+        .service(api::senders::show)
+        .service(api::forms::create)
+        .service(api::forms::list)
+        .service(api::forms::show)
+        .service(api::forms::change)
+        .service(api::tokens::create)
+        .service(api::tokens::list)
+        .service(api::tokens::revoke)
+        .service(api::destinations::create)
+        .service(api::destinations::list)
+        .service(api::destinations::show)
+        .service(api::destinations::replace_lists);
+}
+
+/// Uploaded lists.
+fn imports(config: &mut ServiceConfig<'_>) {
+    config
+        .service(api::imports::preview)
+        .service(api::imports::create)
+        .service(api::imports::list)
+        .service(api::imports::show)
+        .service(api::imports::report)
+        .service(api::imports::document);
+}
+
+/// Re-permission rounds.
+fn campaigns(config: &mut ServiceConfig<'_>) {
+    config
+        .service(api::campaigns::create)
+        .service(api::campaigns::list)
+        .service(api::campaigns::show)
+        .service(api::campaigns::launch)
+        .service(api::campaigns::pause)
+        .service(api::campaigns::resume)
+        .service(api::campaigns::cancel)
+        .service(api::campaign_results::dry_run)
+        .service(api::campaign_results::exclusions)
+        .service(api::campaign_results::results)
+        .service(api::campaign_results::preview);
+}
+
+/// What everybody may reach.
+fn pages(config: &mut ServiceConfig<'_>) {
     config
         .service(public::forms::show)
         .service(public::forms::preflight)
@@ -54,6 +125,9 @@ pub fn document() -> utoipa::openapi::OpenApi {
     Preamble.modify(&mut document);
     document
 }
+
+/// The document as text, for `/openapi.json`.
+pub struct DocumentText(pub String);
 
 /// The document as it is committed: pretty JSON with a line break at the end.
 pub fn document_text() -> String {

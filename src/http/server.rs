@@ -6,6 +6,7 @@ use actix_web::dev::Server;
 use actix_web::web::{Data, PathConfig, PayloadConfig, QueryConfig};
 use actix_web::{App, HttpServer, ResponseError, middleware::from_fn};
 use utoipa_actix_web::AppExt;
+use utoipa_swagger_ui::SwaggerUi;
 
 use crate::usecases::Services;
 
@@ -17,7 +18,7 @@ pub fn serve(services: Services, settings: HttpSettings, listener: TcpListener) 
     let workers = settings.workers.max(1);
     let (keep_alive, connections) = (settings.keep_alive, settings.max_connections.div_ceil(workers));
     let (services, settings) = (Data::new(services), Data::new(settings));
-    let document = Data::new(routes::document_text());
+    let document = Data::new(routes::DocumentText(routes::document_text()));
     let server = HttpServer::new(move || {
         let (app, _) = App::new()
             .app_data(services.clone())
@@ -32,7 +33,11 @@ pub fn serve(services: Services, settings: HttpSettings, listener: TcpListener) 
             .into_utoipa_app()
             .configure(routes::mount)
             .split_for_parts();
-        app.default_service(actix_web::web::to(|| async { Problem::of(Kind::NotFound).error_response() }))
+        // From the binary: the page loads nothing from elsewhere.
+        let pages = SwaggerUi::new("/docs/{_:.*}").config(utoipa_swagger_ui::Config::from("/openapi.json"));
+        app.service(actix_web::web::redirect("/docs", "/docs/"))
+            .service(pages)
+            .default_service(actix_web::web::to(|| async { Problem::of(Kind::NotFound).error_response() }))
             .wrap(from_fn(middleware::around))
     })
     .workers(workers)

@@ -180,6 +180,29 @@ impl ReadTx<'_> {
         })?)
     }
 
+    /// People in a round who are not asked, in the order of their ids, after `after`; optionally for one reason.
+    pub fn excluded_members(
+        &mut self,
+        scope: ControllerScope,
+        campaign: CampaignId,
+        reason: Option<Reason>,
+        after: Option<SubjectId>,
+        limit: i64,
+    ) -> Result<Vec<Member>, StoreError> {
+        use campaign_members::dsl as t;
+        Ok(on!(self.conn, c => {
+            let mut query = t::campaign_members.filter(t::controller_id.eq(scope.controller())).filter(t::campaign_id.eq(campaign))
+                .filter(t::status.eq(MemberStatus::Excluded)).select(Member::as_select()).order(t::subject_id).limit(limit).into_boxed();
+            if let Some(reason) = reason {
+                query = query.filter(t::reason.eq(reason));
+            }
+            if let Some(after) = after {
+                query = query.filter(t::subject_id.gt(after));
+            }
+            query.load(c)
+        })?)
+    }
+
     /// How a round's people stand.
     pub fn member_counts(
         &mut self,

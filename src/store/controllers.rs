@@ -153,6 +153,45 @@ impl ReadTx<'_> {
         Ok(on!(self.conn, c => t::api_tokens.find(hash).select(ApiToken::as_select()).first(c))?)
     }
 
+    /// One token of a controller, or of the operator.
+    pub fn token(&mut self, controller: Option<ControllerScope>, id: TokenId) -> Result<ApiToken, StoreError> {
+        use api_tokens::dsl as t;
+        Ok(on!(self.conn, c => {
+            let query = t::api_tokens.filter(t::id.eq(id)).select(ApiToken::as_select()).into_boxed();
+            match controller {
+                Some(scope) => query.filter(t::controller_id.eq(scope.controller())).first(c),
+                None => query.filter(t::controller_id.is_null()).first(c),
+            }
+        })?)
+    }
+
+    /// A controller's tokens, newest first, before `before`.
+    pub fn tokens_page(
+        &mut self,
+        scope: ControllerScope,
+        before: Option<TokenId>,
+        limit: i64,
+    ) -> Result<Vec<ApiToken>, StoreError> {
+        use api_tokens::dsl as t;
+        Ok(on!(self.conn, c => {
+            let mut query = t::api_tokens.filter(t::controller_id.eq(scope.controller())).select(ApiToken::as_select())
+                .order(t::id.desc()).limit(limit).into_boxed();
+            if let Some(before) = before {
+                query = query.filter(t::id.lt(before));
+            }
+            query.load(c)
+        })?)
+    }
+
+    /// How many of a controller's tokens are in force.
+    pub fn tokens_in_force(&mut self, scope: ControllerScope, now: Timestamp) -> Result<i64, StoreError> {
+        use api_tokens::dsl as t;
+        Ok(
+            on!(self.conn, c => t::api_tokens.filter(t::controller_id.eq(scope.controller())).filter(t::revoked_at.is_null())
+            .filter(t::expires_at.is_null().or(t::expires_at.gt(now))).count().get_result(c))?,
+        )
+    }
+
     /// A controller's tokens, or the operator's; at most 1,000.
     pub fn tokens(&mut self, controller: Option<ControllerScope>) -> Result<Vec<ApiToken>, StoreError> {
         use api_tokens::dsl as t;

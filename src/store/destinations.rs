@@ -134,6 +134,18 @@ impl WriteTx<'_> {
         Ok(())
     }
 
+    /// Keeps no purpose on a list of this destination.
+    pub fn drop_destination_lists(
+        &mut self,
+        scope: ControllerScope,
+        destination: DestinationId,
+    ) -> Result<(), StoreError> {
+        use destination_lists::dsl as t;
+        on!(self.writing(), c => diesel::delete(t::destination_lists.filter(t::controller_id.eq(scope.controller()))
+            .filter(t::destination_id.eq(destination))).execute(c))?;
+        Ok(())
+    }
+
     /// Notes what we are about to bring about, or have.
     pub fn save_destination_state(&mut self, state: &DestinationState) -> Result<(), StoreError> {
         use destination_states::dsl as t;

@@ -16,6 +16,17 @@ macro_rules! first_locked {
 }
 pub(super) use first_locked;
 
+/// Runs a query for several rows and locks them until the commit, in the order that the query names.
+macro_rules! load_locked {
+    ($conn:expr, $query:expr) => {
+        match $conn {
+            $crate::store::connection::Conn::Sqlite(c) => $query.load(&mut **c),
+            $crate::store::connection::Conn::Postgres(c) => $query.for_update().load(&mut **c),
+        }
+    };
+}
+pub(super) use load_locked;
+
 /// Runs a query for several rows and locks them, passing over those that somebody else holds.
 macro_rules! load_unclaimed {
     ($conn:expr, $query:expr) => {

@@ -60,7 +60,7 @@ pub struct ImportChunk {
     pub controller_id: ControllerId,
     /// Of which upload.
     pub import_id: ImportId,
-    /// From 0.
+    /// From 0; the attached document is number -1.
     pub chunk: i32,
     /// Version of the sealing key.
     pub key_version: i32,
@@ -141,6 +141,20 @@ impl ReadTx<'_> {
             }
             query.load(c)
         })?)
+    }
+
+    /// Uploads whose bytes stopped coming in, begun before `before`, up to `limit`.
+    pub fn unfinished_imports(
+        &mut self,
+        scope: ControllerScope,
+        before: Timestamp,
+        limit: i64,
+    ) -> Result<Vec<ImportId>, StoreError> {
+        use imports::dsl as t;
+        Ok(
+            on!(self.conn, c => t::imports.filter(t::controller_id.eq(scope.controller())).filter(t::status.eq(ImportStatus::Receiving))
+            .filter(t::created_at.lt(before)).select(t::id).limit(limit).load(c))?,
+        )
     }
 
     /// Rows by outcome.
@@ -231,10 +245,21 @@ impl WriteTx<'_> {
         Ok(())
     }
 
-    /// Forgets the uploaded bytes, once they are read.
+    /// Forgets an upload that never became whole, with all its bytes.
+    pub fn delete_import(&mut self, scope: ControllerScope, import: ImportId) -> Result<(), StoreError> {
+        {
+            use import_chunks::dsl as t;
+            on!(self.writing(), c => diesel::delete(t::import_chunks.filter(t::controller_id.eq(scope.controller())).filter(t::import_id.eq(import))).execute(c))?;
+        }
+        use imports::dsl as t;
+        on!(self.writing(), c => diesel::delete(t::imports.find((scope.controller(), import))).execute(c))?;
+        Ok(())
+    }
+
+    /// Forgets the uploaded bytes, once they are read. The attached document stays: it is the proof.
     pub fn delete_import_chunks(&mut self, scope: ControllerScope, import: ImportId) -> Result<(), StoreError> {
         use import_chunks::dsl as t;
-        on!(self.writing(), c => diesel::delete(t::import_chunks.filter(t::controller_id.eq(scope.controller())).filter(t::import_id.eq(import))).execute(c))?;
+        on!(self.writing(), c => diesel::delete(t::import_chunks.filter(t::controller_id.eq(scope.controller())).filter(t::import_id.eq(import)).filter(t::chunk.ge(0))).execute(c))?;
         Ok(())
     }
 }

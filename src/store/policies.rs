@@ -209,6 +209,18 @@ impl ReadTx<'_> {
         Ok(latest.unwrap_or(0))
     }
 
+    /// The ids of the notices under a short name that have a lower number, in whatever language (EX-04).
+    pub fn earlier_notices(
+        &mut self,
+        scope: ControllerScope,
+        slug: &str,
+        version: i32,
+    ) -> Result<Vec<NoticeId>, StoreError> {
+        use notices::dsl as t;
+        Ok(on!(self.conn, c => t::notices.filter(t::controller_id.eq(scope.controller())).filter(t::slug.eq(slug))
+            .filter(t::version.lt(version)).select(t::id).load(c))?)
+    }
+
     /// The ids of all notices under a short name.
     pub fn notice_family(&mut self, scope: ControllerScope, slug: &str) -> Result<Vec<NoticeId>, StoreError> {
         use notices::dsl as t;

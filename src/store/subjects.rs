@@ -8,7 +8,7 @@ use crate::domain::ids::{ControllerId, ControllerScope, SubjectId};
 use crate::domain::time::Timestamp;
 
 use super::connection::on;
-use super::dialect::first_locked;
+use super::dialect::{first_locked, load_locked};
 use super::error::StoreError;
 use super::schema::subjects;
 use super::{ReadTx, WriteTx};
@@ -114,6 +114,24 @@ impl WriteTx<'_> {
     pub fn lock_subject(&mut self, scope: ControllerScope, id: SubjectId) -> Result<Subject, StoreError> {
         use subjects::dsl as t;
         Ok(first_locked!(&mut *self.conn, t::subjects.find((scope.controller(), id)).select(Subject::as_select()))?)
+    }
+
+    /// The people among these addresses that are known, locked until the commit, in the order of their ids so that two
+    /// lists do not wait for each other.
+    pub fn lock_subjects_by_fingerprints(
+        &mut self,
+        scope: ControllerScope,
+        email_keys: &[Vec<u8>],
+    ) -> Result<Vec<Subject>, StoreError> {
+        use subjects::dsl as t;
+        Ok(load_locked!(
+            &mut *self.conn,
+            t::subjects
+                .filter(t::controller_id.eq(scope.controller()))
+                .filter(t::email_key.eq_any(email_keys))
+                .order(t::id)
+                .select(Subject::as_select())
+        )?)
     }
 
     /// Adds people; those whose address is known are left as they are.

@@ -2,22 +2,34 @@
 //! follows are written together or not at all. Nobody here knows a status code or a table.
 
 pub mod answer;
+pub mod campaigns;
 pub mod caps;
 pub mod clockwork;
+pub mod controllers;
 pub mod deliver;
+pub mod destinations;
 pub mod error;
+pub mod forms;
+pub mod imports;
 pub mod keys;
 pub mod linked;
 pub mod nonce;
+pub mod notices;
 pub mod once;
 pub mod open_form;
 pub mod permission;
+pub mod policies;
 pub mod purposes;
 pub mod record;
+mod record_many;
+pub mod refresh;
 pub mod rules;
+pub mod senders;
 pub mod setup;
+mod shape;
 pub mod sign_up;
 pub mod sync;
+pub mod tokens;
 pub mod webhook;
 pub mod withdraw;
 

@@ -166,18 +166,30 @@ pub fn apply(
             }
             None => stored.as_ref().map_or_else(|| EventId::from_uuid(ids.row()), |consent| consent.event_id),
         };
-        let mut consent = stored.unwrap_or_else(|| blank(person, purpose, event_id, occasion.now));
-        consent.set_standing(&decision.next);
-        consent.event_id = event_id;
-        consent.changed_at = occasion.now;
-        consent.notice_id = occasion.notice.or(consent.notice_id);
-        consent.policy_version_id = occasion.policy_version.or(consent.policy_version_id);
-        tx.save_consent(&consent)?;
+        tx.save_consent(&changed(stored, person, purpose, &decision, event_id, occasion))?;
     }
     for effect in decision.effects {
         carry_out(tx, keys, person, purpose, *effect, occasion)?;
     }
     Ok(decision)
+}
+
+/// The row after a decision.
+pub(super) fn changed(
+    stored: Option<Consent>,
+    person: &Person,
+    purpose: PurposeId,
+    decision: &Decision,
+    event: EventId,
+    occasion: &Occasion,
+) -> Consent {
+    let mut consent = stored.unwrap_or_else(|| blank(person, purpose, event, occasion.now));
+    consent.set_standing(&decision.next);
+    consent.event_id = event;
+    consent.changed_at = occasion.now;
+    consent.notice_id = occasion.notice.or(consent.notice_id);
+    consent.policy_version_id = occasion.policy_version.or(consent.policy_version_id);
+    consent
 }
 
 /// A consent row with nothing on it yet.
@@ -265,7 +277,7 @@ pub(super) fn seal_event(
     }
 }
 
-fn carry_out(
+pub(super) fn carry_out(
     tx: &mut WriteTx<'_>,
     keys: &ControllerKeys,
     person: &Person,
@@ -325,7 +337,11 @@ fn suppress(
     reason: SuppressionReason,
     occasion: &Occasion,
 ) -> Result<(), Error> {
-    tx.suppress(&[entry(keys, person.scope, &person.address, purpose, reason, occasion)])?;
+    // What no sign-up lifts is not made liftable by a later, weaker reason.
+    let held = person.suppression(tx, keys, purpose)?;
+    if !(held.is_some_and(|held| !held.lifted_by_fresh_opt_in()) && reason.lifted_by_fresh_opt_in()) {
+        tx.suppress(&[entry(keys, person.scope, &person.address, purpose, reason, occasion)])?;
+    }
     if reason == SuppressionReason::HardBounce {
         tx.set_undeliverable(person.scope, person.row.id, true)?;
     }

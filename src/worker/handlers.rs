@@ -1,14 +1,18 @@
 //! Task by task: which use case carries it out, and how what came of it is settled. A panic is a failed attempt, and
 //! ends nothing else.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use crate::domain::ids::{CampaignId, ImportId};
 use crate::domain::mailing::MailState;
 use crate::domain::task::{TaskKind, TaskState};
 use crate::store::WriteTx;
 use crate::store::outbox::Task;
 use crate::usecases::Error;
-use crate::usecases::deliver::{Attempted, HandOver, Pace, Ready, draft, hand_over, settle};
+use crate::usecases::campaigns::freeze_chunk;
+use crate::usecases::deliver::{Attempted, HandOver, Pace, Ready, abandon, draft, hand_over, settle};
+use crate::usecases::imports::{ImportReading, Step};
+use crate::usecases::refresh::refresh_chunk;
 use crate::usecases::sync::{Synced, sync_subject};
 
 use super::Worker;
@@ -22,6 +26,7 @@ pub(super) async fn carry_out(worker: &Worker, task: Task) {
             TaskKind::Sync => sync(&inner, &inner_task).await,
             TaskKind::Import => import(&inner, &inner_task).await,
             TaskKind::Launch => launch(&inner, &inner_task).await,
+            TaskKind::Refresh => refresh(&inner, &inner_task).await,
         }
     });
     let failure = match work.await {
@@ -76,7 +81,7 @@ async fn mail(worker: &Worker, task: &Task) -> Result<(), Error> {
         }
     };
     let Some(draft) = draft(&worker.services, task, lease.offers_smtputf8()).await? else {
-        return finish(worker, task).await;
+        return abandon(&worker.services, task).await;
     };
     let pace = Pace { lease: settings.handover_lease, paused_look: settings.paused_look };
     let Ready { envelope, bytes, mail } = match hand_over(&worker.services, task, draft, pace).await? {
@@ -120,10 +125,55 @@ async fn sync(worker: &Worker, task: &Task) -> Result<(), Error> {
     outcome
 }
 
-async fn import(worker: &Worker, task: &Task) -> Result<(), Error> {
+/// Long work goes piece by piece under a lease that is lengthened between pieces; a piece and its progress are one
+/// commit, so that another worker goes on where a dead one stopped. `piece` says whether there is more.
+async fn piece_by_piece<F: Future<Output = Result<bool, Error>>>(
+    worker: &Worker,
+    task: &Task,
+    piece: impl Fn() -> F,
+) -> Result<(), Error> {
+    while piece().await? {
+        if !extend(worker, task).await? {
+            return Ok(());
+        }
+        worker.services.bell.notify_waiters();
+    }
     finish(worker, task).await
 }
 
-async fn launch(worker: &Worker, task: &Task) -> Result<(), Error> {
+async fn import(worker: &Worker, task: &Task) -> Result<(), Error> {
+    let id = ImportId::from_uuid(task.reference.uuid());
+    let Some(mut reading) = ImportReading::open(&worker.services, task.scope(), id).await? else {
+        return finish(worker, task).await;
+    };
+    let mut held_since = Instant::now();
+    while reading.step().await? == Step::More {
+        if held_since.elapsed() * 3 > worker.settings.lease {
+            held_since = Instant::now();
+            if !extend(worker, task).await? {
+                return Ok(());
+            }
+        }
+    }
+    metrics::counter!("reconsent_imports_total").increment(1);
     finish(worker, task).await
+}
+
+/// Lengthens the lease of long work; says whether the claim is still ours.
+async fn extend(worker: &Worker, task: &Task) -> Result<bool, Error> {
+    let (task, lease) = (task.clone(), worker.settings.lease);
+    worker
+        .services
+        .store
+        .write(task.reference.uuid(), move |tx: &mut WriteTx<'_>| tx.extend_lease(&task, lease).map_err(Error::from))
+        .await
+}
+
+async fn launch(worker: &Worker, task: &Task) -> Result<(), Error> {
+    let campaign = CampaignId::from_uuid(task.reference.uuid());
+    piece_by_piece(worker, task, || freeze_chunk(&worker.services, task.scope(), campaign)).await
+}
+
+async fn refresh(worker: &Worker, task: &Task) -> Result<(), Error> {
+    piece_by_piece(worker, task, || refresh_chunk(&worker.services, task.scope(), task.reference.uuid())).await
 }

@@ -1,12 +1,24 @@
 //! The service, asked through its public door: a real server on a port of its own, a database of its own, a clock
 //! that stands still. Each test is written once and runs on SQLite and on PostgreSQL.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has to end there")]
+
 #[macro_use]
 mod support;
 
+mod authorisation;
+mod campaigns;
 mod cm_client;
 mod house;
+mod idempotency;
+mod imports;
 mod mail_smtp;
+mod openapi;
+mod refresh;
+mod round;
 mod sandbox;
+mod secrecy;
+mod settings;
+mod sign_up;
 mod smtp_relay;
 mod store;

@@ -1,9 +1,24 @@
 //! `/v1`: JSON for sites and marketers. One file per noun; each handler names the right it needs in its arguments.
 
+pub mod campaign_results;
+pub mod campaigns;
+pub mod controllers;
+pub mod destinations;
+pub mod forms;
+mod import_form;
+pub mod imports;
+pub mod notices;
+pub mod open;
+pub mod policies;
+pub mod policy_upload;
 pub mod purposes;
+pub mod senders;
+pub mod tokens;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+use crate::usecases::{Error, Rules};
 
 /// A page of a list.
 #[derive(Debug, Serialize, ToSchema)]
@@ -33,9 +48,28 @@ impl<T> Page<T> {
 /// How a list is asked for.
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct PageQuery {
     /// `next` of the page before.
     pub cursor: Option<String>,
     /// Items on a page.
     pub limit: Option<u32>,
+}
+
+impl PageQuery {
+    /// How many items are to be on the page.
+    pub fn items(&self, rules: &Rules) -> Result<i64, Error> {
+        let limit = self.limit.unwrap_or(rules.page_size);
+        if (1..=rules.page_size_max).contains(&limit) {
+            Ok(i64::from(limit))
+        } else {
+            Err(Error::field("limit", format!("expected 1 to {}", rules.page_size_max)))
+        }
+    }
+
+    /// Where the page begins: after the item that the cursor names.
+    pub fn after<T: std::str::FromStr>(&self) -> Result<Option<T>, Error> {
+        let parsed = self.cursor.as_deref().map(str::parse).transpose();
+        parsed.map_err(|_| Error::field("cursor", "expected `next` of the page before"))
+    }
 }

@@ -90,7 +90,7 @@ impl From<Purpose> for PurposeView {
 }
 
 /// Create a purpose.
-#[utoipa::path(tag = "purposes", security(("token" = ["settings"])), request_body = PurposeRequest,
+#[utoipa::path(tag = "purposes", operation_id = "create_purpose", security(("token" = ["settings"])), request_body = PurposeRequest,
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes a retry safe; bare or quoted")),
     responses((status = 201, description = "Created", body = PurposeView), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
 #[post("/purposes")]
@@ -125,7 +125,7 @@ pub async fn create(
 }
 
 /// All purposes.
-#[utoipa::path(tag = "purposes", security(("token" = ["settings"])),
+#[utoipa::path(tag = "purposes", operation_id = "list_purposes", security(("token" = ["settings"])),
     responses((status = 200, description = "The list", body = Page<PurposeView>), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
 #[get("/purposes")]
 pub async fn list(who: For<Settings>, services: Data<Services>) -> Result<Json<Page<PurposeView>>, Problem> {
@@ -134,7 +134,7 @@ pub async fn list(who: For<Settings>, services: Data<Services>) -> Result<Json<P
 }
 
 /// One purpose.
-#[utoipa::path(tag = "purposes", security(("token" = ["settings"])), params(("id" = String, Path, description = "The purpose's id")),
+#[utoipa::path(tag = "purposes", operation_id = "show_purpose", security(("token" = ["settings"])), params(("id" = String, Path, description = "The purpose's id")),
     responses((status = 200, description = "The purpose", body = PurposeView), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
 #[get("/purposes/{id}")]
 pub async fn show(

@@ -22,24 +22,24 @@ use crate::usecases::{Error, Services, nonce};
 use super::{choices, evidence, failure, field, form_fields, frame, page, sign_up_again, trouble};
 
 /// The page that asks to confirm a sign-up.
-#[utoipa::path(get, path = "/c/{token}", tag = "pages", params(("token" = String, Path, description = "The signed link")),
-    responses((status = 200, description = "The page", content_type = "text/html"), (status = 404, description = "Not a link of ours", content_type = "text/html"), (status = 410, description = "Its time is over", content_type = "text/html")))]
+#[utoipa::path(get, path = "/c/{token}", tag = "pages", operation_id = "show_confirmation", security(()), params(("token" = String, Path, description = "The signed link")),
+    responses((status = 200, description = "The page", content_type = "text/html"), (status = 404, description = "Not a link of ours", content_type = "text/html"), (status = 410, description = "Its time is over", content_type = "text/html"), (status = "default", description = "A friendly page", content_type = "text/html")))]
 #[route("/c/{token}", method = "GET", method = "HEAD")]
 pub async fn show_confirm(request: HttpRequest, services: Data<Services>, token: Path<String>) -> HttpResponse {
     show(&request, &services, &token, LinkAction::Confirm).await
 }
 
 /// The page that asks for a re-permission.
-#[utoipa::path(get, path = "/r/{token}", tag = "pages", params(("token" = String, Path, description = "The signed link")),
-    responses((status = 200, description = "The page", content_type = "text/html"), (status = 404, description = "Not a link of ours", content_type = "text/html"), (status = 410, description = "Its time is over", content_type = "text/html")))]
+#[utoipa::path(get, path = "/r/{token}", tag = "pages", operation_id = "show_answer", security(()), params(("token" = String, Path, description = "The signed link")),
+    responses((status = 200, description = "The page", content_type = "text/html"), (status = 404, description = "Not a link of ours", content_type = "text/html"), (status = 410, description = "Its time is over", content_type = "text/html"), (status = "default", description = "A friendly page", content_type = "text/html")))]
 #[route("/r/{token}", method = "GET", method = "HEAD")]
 pub async fn show_answer(request: HttpRequest, services: Data<Services>, token: Path<String>) -> HttpResponse {
     show(&request, &services, &token, LinkAction::Answer).await
 }
 
 /// Confirm a sign-up: `choice.{purpose}` = `yes` or `no`.
-#[utoipa::path(post, path = "/c/{token}", tag = "pages", params(("token" = String, Path, description = "The signed link")), request_body(content = String, content_type = "application/x-www-form-urlencoded"),
-    responses((status = 200, description = "Recorded", content_type = "text/html"), (status = 422, description = "The page once more", content_type = "text/html"), (status = 404, description = "Not a link of ours", content_type = "text/html"), (status = 410, description = "Its time is over", content_type = "text/html")))]
+#[utoipa::path(post, path = "/c/{token}", tag = "pages", operation_id = "post_confirmation", security(()), params(("token" = String, Path, description = "The signed link")), request_body(content = String, content_type = "application/x-www-form-urlencoded"),
+    responses((status = 200, description = "Recorded", content_type = "text/html"), (status = 422, description = "The page once more", content_type = "text/html"), (status = 404, description = "Not a link of ours", content_type = "text/html"), (status = 410, description = "Its time is over", content_type = "text/html"), (status = "default", description = "A friendly page", content_type = "text/html")))]
 #[route("/c/{token}", method = "POST")]
 pub async fn post_confirm(
     request: HttpRequest,
@@ -52,8 +52,8 @@ pub async fn post_confirm(
 }
 
 /// Answer a re-permission: `choice.{purpose}` = `yes` or `no`, and a corrected `name`.
-#[utoipa::path(post, path = "/r/{token}", tag = "pages", params(("token" = String, Path, description = "The signed link")), request_body(content = String, content_type = "application/x-www-form-urlencoded"),
-    responses((status = 200, description = "Recorded", content_type = "text/html"), (status = 422, description = "The page once more", content_type = "text/html"), (status = 404, description = "Not a link of ours", content_type = "text/html"), (status = 410, description = "Its time is over", content_type = "text/html")))]
+#[utoipa::path(post, path = "/r/{token}", tag = "pages", operation_id = "post_answer", security(()), params(("token" = String, Path, description = "The signed link")), request_body(content = String, content_type = "application/x-www-form-urlencoded"),
+    responses((status = 200, description = "Recorded", content_type = "text/html"), (status = 422, description = "The page once more", content_type = "text/html"), (status = 404, description = "Not a link of ours", content_type = "text/html"), (status = 410, description = "Its time is over", content_type = "text/html"), (status = "default", description = "A friendly page", content_type = "text/html")))]
 #[route("/r/{token}", method = "POST")]
 pub async fn post_answer(
     request: HttpRequest,

@@ -5,11 +5,11 @@ use actix_web::web::Path;
 use actix_web::{HttpResponse, ResponseError, get};
 
 use crate::http::pages::stylesheet;
-use crate::http::problem::{Kind, Problem};
+use crate::http::problem::{Kind, Problem, ProblemBody};
 
 /// The stylesheet.
-#[utoipa::path(tag = "pages", params(("name" = String, Path, description = "The name that the pages use")),
-    responses((status = 200, description = "The stylesheet", content_type = "text/css"), (status = 404, description = "An older name")))]
+#[utoipa::path(tag = "pages", operation_id = "stylesheet", security(()), params(("name" = String, Path, description = "The name that the pages use")),
+    responses((status = 200, description = "The stylesheet", content_type = "text/css"), (status = 404, description = "An older name"), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
 #[get("/assets/{name}")]
 pub async fn style(name: Path<String>) -> HttpResponse {
     let (path, css) = stylesheet();

@@ -60,8 +60,8 @@ fn language(request: &HttpRequest) -> &'static str {
 }
 
 /// The form as a page of ours.
-#[utoipa::path(get, path = "/f/{form_key}", tag = "site forms", params(("form_key" = String, Path, description = "The form's key")),
-    responses((status = 200, description = "The form", content_type = "text/html"), (status = 404, description = "No such form", content_type = "text/html")))]
+#[utoipa::path(get, path = "/f/{form_key}", tag = "site forms", operation_id = "show_site_form", security(()), params(("form_key" = String, Path, description = "The form's key")),
+    responses((status = 200, description = "The form", content_type = "text/html"), (status = 404, description = "No such form", content_type = "text/html"), (status = "default", description = "A friendly page", content_type = "text/html")))]
 #[route("/f/{form_key}", method = "GET", method = "HEAD")]
 pub async fn show(request: HttpRequest, services: Data<Services>, key: Path<String>) -> HttpResponse {
     match open_form(&services, &key).await {
@@ -82,8 +82,8 @@ fn form_page(services: &Services, open: &OpenForm, email: &str, name: &str, prob
 }
 
 /// Asked by browsers before a script of another origin may post JSON (AP-09).
-#[utoipa::path(options, path = "/f/{form_key}", tag = "site forms", params(("form_key" = String, Path, description = "The form's key")),
-    responses((status = 204, description = "What is allowed"), (status = 403, description = "Not from this origin")))]
+#[utoipa::path(options, path = "/f/{form_key}", tag = "site forms", operation_id = "preflight_site_form", security(()), params(("form_key" = String, Path, description = "The form's key")),
+    responses((status = 204, description = "What is allowed"), (status = 403, description = "Not from this origin"), (status = "default", description = "Not from this origin")))]
 #[route("/f/{form_key}", method = "OPTIONS")]
 pub async fn preflight(request: HttpRequest, services: Data<Services>, key: Path<String>) -> HttpResponse {
     let origin = request.headers().get(ORIGIN).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
@@ -102,7 +102,7 @@ pub async fn preflight(request: HttpRequest, services: Data<Services>, key: Path
 
 /// Post choices: as a plain HTML form (`email`, `name`, `choice.{purpose}` = `yes` or `no`, `return_to`, `page_url`,
 /// `field.{name}`) or as JSON.
-#[utoipa::path(post, path = "/f/{form_key}", tag = "site forms", params(("form_key" = String, Path, description = "The form's key")),
+#[utoipa::path(post, path = "/f/{form_key}", tag = "site forms", operation_id = "post_site_form", security(()), params(("form_key" = String, Path, description = "The form's key")),
     request_body(content((FormRequest = "application/json"), (String = "application/x-www-form-urlencoded"))),
     responses((status = 202, description = "JSON: taken", body = FormAccepted), (status = 200, description = "Form: a page of ours", content_type = "text/html"),
         (status = 303, description = "Form: to the return address on the form's list"),

@@ -24,7 +24,7 @@ pub struct HookReceipt {
 }
 
 /// A delivery of Campaign Monitor's webhook.
-#[utoipa::path(tag = "hooks", params(("secret" = String, Path, description = "The secret in the webhook's address")), request_body(content = String, content_type = "application/json"),
+#[utoipa::path(tag = "hooks", operation_id = "campaign_monitor_hook", security(()), params(("secret" = String, Path, description = "The secret in the webhook's address")), request_body(content = String, content_type = "application/json"),
     responses((status = 200, description = "Stored", body = HookReceipt), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
 #[post("/hooks/campaign-monitor/{secret}")]
 pub async fn campaign_monitor(

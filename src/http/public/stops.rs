@@ -40,8 +40,8 @@ fn labels(question: &Question) -> Vec<String> {
 }
 
 /// The page with the button that stops it.
-#[utoipa::path(get, path = "/u/{token}", tag = "pages", params(("token" = String, Path, description = "The signed link")),
-    responses((status = 200, description = "The page", content_type = "text/html"), (status = 404, description = "Not a link of ours", content_type = "text/html")))]
+#[utoipa::path(get, path = "/u/{token}", tag = "pages", operation_id = "show_withdrawal", security(()), params(("token" = String, Path, description = "The signed link")),
+    responses((status = 200, description = "The page", content_type = "text/html"), (status = 404, description = "Not a link of ours", content_type = "text/html"), (status = "default", description = "A friendly page", content_type = "text/html")))]
 #[route("/u/{token}", method = "GET", method = "HEAD")]
 pub async fn show_withdraw(request: HttpRequest, services: Data<Services>, token: Path<String>) -> HttpResponse {
     match open_link(&services, &token, LinkAction::Withdraw).await {
@@ -62,8 +62,8 @@ pub async fn show_withdraw(request: HttpRequest, services: Data<Services>, token
 }
 
 /// Stop it: `List-Unsubscribe=One-Click` (form-urlencoded or multipart, RFC 8058), or the page's `stop` = `this` or `all`.
-#[utoipa::path(post, path = "/u/{token}", tag = "pages", params(("token" = String, Path, description = "The signed link")), request_body(content((String = "application/x-www-form-urlencoded"), (String = "multipart/form-data"))),
-    responses((status = 200, description = "Stopped", content_type = "text/html"), (status = 404, description = "Not a link of ours", content_type = "text/html")))]
+#[utoipa::path(post, path = "/u/{token}", tag = "pages", operation_id = "post_withdrawal", security(()), params(("token" = String, Path, description = "The signed link")), request_body(content((String = "application/x-www-form-urlencoded"), (String = "multipart/form-data"))),
+    responses((status = 200, description = "Stopped", content_type = "text/html"), (status = 404, description = "Not a link of ours", content_type = "text/html"), (status = "default", description = "A friendly page", content_type = "text/html")))]
 #[route("/u/{token}", method = "POST")]
 pub async fn post_withdraw(
     request: HttpRequest,
@@ -119,8 +119,8 @@ fn is_one_click(request: &HttpRequest, body: &[u8]) -> bool {
 }
 
 /// The page behind "this was not me".
-#[utoipa::path(get, path = "/n/{token}", tag = "pages", params(("token" = String, Path, description = "The signed link")),
-    responses((status = 200, description = "The page", content_type = "text/html"), (status = 404, description = "Not a link of ours", content_type = "text/html")))]
+#[utoipa::path(get, path = "/n/{token}", tag = "pages", operation_id = "show_not_me", security(()), params(("token" = String, Path, description = "The signed link")),
+    responses((status = 200, description = "The page", content_type = "text/html"), (status = 404, description = "Not a link of ours", content_type = "text/html"), (status = "default", description = "A friendly page", content_type = "text/html")))]
 #[route("/n/{token}", method = "GET", method = "HEAD")]
 pub async fn show_not_me(request: HttpRequest, services: Data<Services>, token: Path<String>) -> HttpResponse {
     match open_link(&services, &token, LinkAction::NotMe).await {
@@ -136,8 +136,8 @@ pub async fn show_not_me(request: HttpRequest, services: Data<Services>, token: 
 }
 
 /// "This was not me": no more mails, not even to confirm.
-#[utoipa::path(post, path = "/n/{token}", tag = "pages", params(("token" = String, Path, description = "The signed link")),
-    responses((status = 200, description = "Recorded", content_type = "text/html"), (status = 404, description = "Not a link of ours", content_type = "text/html")))]
+#[utoipa::path(post, path = "/n/{token}", tag = "pages", operation_id = "post_not_me", security(()), params(("token" = String, Path, description = "The signed link")),
+    responses((status = 200, description = "Recorded", content_type = "text/html"), (status = 404, description = "Not a link of ours", content_type = "text/html"), (status = "default", description = "A friendly page", content_type = "text/html")))]
 #[route("/n/{token}", method = "POST")]
 pub async fn post_not_me(
     request: HttpRequest,

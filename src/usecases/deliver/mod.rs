@@ -138,7 +138,8 @@ impl Handing {
         if allowed != self.draft.asked {
             if mail.frozen.is_some() {
                 // The bytes ask for more than may be asked now, and frozen bytes are not changed.
-                return self.cancel(tx, &mail, Reason::OptedOut, now);
+                let reason = self.why_not(tx, &person, &mail, &allowed, now)?;
+                return self.cancel(tx, &mail, reason, now);
             }
             tx.postpone(&self.task, now)?;
             return Ok(HandOver::Postponed);
@@ -158,6 +159,25 @@ impl Handing {
             bytes: self.draft.bytes.clone(),
             mail,
         })))
+    }
+
+    /// The reason of the first purpose that the bytes ask about and that may no longer be asked.
+    fn why_not(
+        &self,
+        tx: &mut WriteTx<'_>,
+        person: &Person,
+        mail: &Mail,
+        allowed: &[PurposeId],
+        now: Timestamp,
+    ) -> Result<Reason, Error> {
+        let rules = &self.services.rules;
+        for purpose in self.draft.purposes.iter().filter(|purpose| !allowed.contains(&purpose.id)) {
+            let alone = std::slice::from_ref(purpose);
+            if let Err(reason) = permitted(tx, &self.draft.keys, person, mail.kind, alone, now, rules)? {
+                return Ok(reason);
+            }
+        }
+        Ok(Reason::OptedOut)
     }
 
     /// A mail of a round goes out only while the round runs and before its deadline.
@@ -215,6 +235,18 @@ impl Handing {
         cancel(tx, &self.task, mail, reason, now)?;
         Ok(HandOver::Cancelled(reason))
     }
+}
+
+/// Ends a mail that cannot be drafted: it is over already, or the person was erased.
+pub async fn abandon(services: &Services, task: &Task) -> Result<(), Error> {
+    let (task, now) = (task.clone(), services.clock.now());
+    services
+        .store
+        .write(task.reference.uuid(), move |tx: &mut WriteTx<'_>| match open_mail(tx, &task)? {
+            Some(mail) => cancel(tx, &task, &mail, Reason::Erased, now),
+            None => Ok(tx.finish(&task, now).map(|_| ())?),
+        })
+        .await
 }
 
 /// Ends a mail without sending it, with the reason, also in its round.

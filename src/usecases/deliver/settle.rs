@@ -127,9 +127,11 @@ const fn member_status(state: MailState) -> MemberStatus {
     match state {
         MailState::Accepted => MemberStatus::Delivered,
         MailState::Bounced => MemberStatus::Bounced,
-        MailState::Uncertain | MailState::Parked => MemberStatus::Held,
+        MailState::Uncertain => MemberStatus::Held,
         MailState::Cancelled => MemberStatus::Excluded,
-        MailState::Queued | MailState::Claimed | MailState::HandingOver | MailState::Deferred => MemberStatus::Queued,
+        MailState::Queued | MailState::Claimed | MailState::HandingOver | MailState::Deferred | MailState::Parked => {
+            MemberStatus::Queued
+        }
     }
 }
 

@@ -86,7 +86,7 @@ impl TestApp {
         let operator = create_token(&services, None, "operator", &[Scope::Operator], None).await;
         let operator = operator.expect("an operator's token is made").token;
         let (scope, token) = new_controller(&services, "acme").await;
-        let server = RunningServer::start(services.clone(), listener);
+        let server = RunningServer::start(services.clone(), settings(), listener);
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
@@ -99,6 +99,11 @@ impl TestApp {
     /// The first controller's administrator, with every scope.
     pub fn api(&self) -> Api {
         self.with_token(&self.token)
+    }
+
+    /// The secret of the first controller's administrator.
+    pub fn token(&self) -> &str {
+        &self.token
     }
 
     /// The operator.
@@ -151,6 +156,11 @@ async fn new_controller(services: &Services, slug: &str) -> (ControllerScope, St
     (scope, token.expect("a token is made").token)
 }
 
+/// The door as a test wants it: few threads, the rest as it comes.
+pub fn settings() -> HttpSettings {
+    HttpSettings { workers: 2, ..HttpSettings::default() }
+}
+
 /// The server, which ends when this goes.
 pub struct RunningServer {
     handle: ServerHandle,
@@ -158,12 +168,11 @@ pub struct RunningServer {
 }
 
 impl RunningServer {
-    /// Serves on a thread with a system of its own.
-    pub fn start(services: Services, listener: TcpListener) -> Self {
+    /// Serves on a thread with a system of its own. A test may open a second door to its house, set otherwise.
+    pub fn start(services: Services, settings: HttpSettings, listener: TcpListener) -> Self {
         let (tell, told) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {
-                let settings = HttpSettings { workers: 2, ..HttpSettings::default() };
                 let server = reconsent::http::server::serve(services, settings, listener).expect("the server starts");
                 tell.send(server.handle()).expect("the test waits for the handle");
                 server.await.expect("the server ends well");

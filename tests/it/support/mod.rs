@@ -11,14 +11,20 @@
 
 mod api;
 mod app;
+pub mod browser;
 mod clock;
 mod database;
 mod ids;
+pub mod pages;
+mod people;
+mod settings;
+pub mod world;
 
 pub use api::{Answer, Api};
-pub use app::{TestApp, run};
+pub use app::{RunningServer, TestApp, run, settings};
 pub use clock::FrozenClock;
 pub use database::Engine;
+pub use settings::wording;
 
 /// Writes a test once and runs it on both engines: `mod NAME { on_sqlite, on_postgres }`.
 macro_rules! both_engines {

@@ -1,0 +1,101 @@
+//! Senders: in whose name mail goes out.
+
+use actix_web::web::{Data, Json, Path};
+use actix_web::{HttpResponse, get, post};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use validator::Validate;
+
+use crate::domain::ids::SenderId;
+use crate::http::api::Page;
+use crate::http::auth::{For, Settings};
+use crate::http::extract::{ApiJson, Idempotency, path_id};
+use crate::http::problem::{Problem, ProblemBody};
+use crate::store::sites::Sender;
+use crate::usecases::Services;
+use crate::usecases::once::Asker;
+use crate::usecases::senders::{NewSender, create_sender, find_sender, list_senders};
+
+/// A sender to create.
+#[derive(Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SenderRequest {
+    /// The visible name.
+    #[validate(length(min = 1, max = 100, message = "1 to 100 characters"))]
+    pub name: String,
+    /// The from-address; ASCII before the `@`.
+    pub address: String,
+    /// Where answers go, if elsewhere.
+    #[serde(default)]
+    pub reply_to: Option<String>,
+    /// The postal address in one line, shown at the foot of each mail.
+    #[validate(length(min = 1, max = 200, message = "1 to 200 characters"))]
+    pub postal: String,
+}
+
+/// A sender.
+#[derive(Serialize, ToSchema)]
+pub struct SenderView {
+    /// Its id.
+    pub id: String,
+    /// The visible name.
+    pub name: String,
+    /// The from-address.
+    pub address: String,
+    /// Where answers go, if elsewhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reply_to: Option<String>,
+    /// The postal line.
+    pub postal: String,
+    /// Since when.
+    pub created_at: String,
+}
+
+impl From<Sender> for SenderView {
+    fn from(sender: Sender) -> Self {
+        Self {
+            id: sender.id.to_string(),
+            name: sender.name,
+            address: sender.address,
+            reply_to: sender.reply_to,
+            postal: sender.postal,
+            created_at: sender.created_at.to_string(),
+        }
+    }
+}
+
+/// Create a sender.
+#[utoipa::path(tag = "senders", operation_id = "create_sender", security(("token" = ["settings"])), request_body = SenderRequest,
+    params(("Idempotency-Key" = Option<String>, Header, description = "Makes a retry safe; bare or quoted")),
+    responses((status = 201, description = "Created", body = SenderView), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+#[post("/senders")]
+pub async fn create(
+    who: For<Settings>,
+    once: Idempotency,
+    services: Data<Services>,
+    body: ApiJson<SenderRequest>,
+) -> Result<HttpResponse, Problem> {
+    let key = once.bound_to(&body.digest);
+    let SenderRequest { name, address, reply_to, postal } = body.value;
+    let new = NewSender { name, address, reply_to, postal };
+    let sender = create_sender(&services, Asker::controller(who.scope, who.token), key, new).await?;
+    Ok(HttpResponse::Created().json(SenderView::from(sender)))
+}
+
+/// All senders.
+#[utoipa::path(tag = "senders", operation_id = "list_senders", security(("token" = ["settings"])),
+    responses((status = 200, description = "The list", body = Page<SenderView>), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+#[get("/senders")]
+pub async fn list(who: For<Settings>, services: Data<Services>) -> Result<Json<Page<SenderView>>, Problem> {
+    let senders = list_senders(&services, who.scope).await?;
+    Ok(Json(Page::whole(senders.into_iter().map(SenderView::from).collect())))
+}
+
+/// One sender.
+#[utoipa::path(tag = "senders", operation_id = "show_sender", security(("token" = ["settings"])), params(("id" = String, Path, description = "The sender's id")),
+    responses((status = 200, description = "The sender", body = SenderView), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+#[get("/senders/{id}")]
+pub async fn show(who: For<Settings>, services: Data<Services>, id: Path<String>) -> Result<Json<SenderView>, Problem> {
+    let id: SenderId = path_id(&id)?;
+    Ok(Json(find_sender(&services, who.scope, id).await?.into()))
+}

@@ -1,0 +1,24 @@
+//! Re-permission rounds (RP-01 to RP-09): who would be asked and why the others would not, the freezing of the audience,
+//! and what came of it.
+//!
+//! ```text
+//! create ──> dry_run ──> launch ──> freeze_chunk … ──> (the worker hands mails over) ──> close_due
+//! draft      counts      refused    members and mails,  the gate runs again              the silent keep
+//!            by reason   if nobody  500 people a commit  for each                        what they had
+//! ```
+//!
+//! Nobody here overrides the gate: there is no list of people in a round but the one it makes (RP-03).
+
+mod audience;
+mod create;
+mod freeze;
+mod life;
+mod preview;
+mod results;
+
+pub use audience::{DryRun, dry_run, exclusions};
+pub use create::{NewCampaign, create_campaign, find_campaign, list_campaigns};
+pub use freeze::freeze_chunk;
+pub use life::{act_on_campaign, close_due, launch_campaign};
+pub use preview::preview_campaign;
+pub use results::{Results, results};

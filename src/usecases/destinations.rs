@@ -1,0 +1,199 @@
+//! Destinations: where confirmed subscribers are kept in step, with which credentials, and on which lists. What is
+//! secret is sealed, and opened only for who speaks to the provider.
+
+use crate::crypto::ControllerKeys;
+use crate::crypto::secret::{SecretText, bearer_token, sha256};
+use crate::domain::ids::{ControllerScope, DestinationId};
+use crate::store::destinations::{Destination, DestinationList};
+use crate::store::{ReadTx, WriteTx};
+
+use super::error::FieldFault;
+use super::once::{Asker, OnceKey, write_once};
+use super::{Error, Services, shape};
+
+pub use crate::crypto::secret::SecretText as ApiKey;
+
+/// Destinations of one controller, at most.
+const MOST: usize = 100;
+/// Where the provider is, unless said otherwise.
+const DEFAULT_BASE_URL: &str = "https://api.createsend.com";
+
+/// A destination to be.
+#[derive(Clone)]
+pub struct NewDestination {
+    /// Where its API is, if not at the provider's usual place.
+    pub base_url: Option<String>,
+    /// The client there.
+    pub client_id: String,
+    /// The API key of that client.
+    pub api_key: SecretText,
+    /// IANA zone of that client.
+    pub time_zone: String,
+}
+
+/// A destination and the lists kept there.
+#[derive(Debug, Clone)]
+pub struct DestinationWithLists {
+    /// The destination.
+    pub destination: Destination,
+    /// Its lists.
+    pub lists: Vec<DestinationList>,
+}
+
+/// A purpose and the list that it is to be kept on.
+#[derive(Debug, Clone)]
+pub struct ListChoice {
+    /// The purpose, by id or short name.
+    pub purpose: String,
+    /// The provider's list.
+    pub list_id: String,
+}
+
+/// Creates a destination; tells the address for the provider's webhooks, whose last part is a secret.
+pub async fn create_destination(
+    services: &Services,
+    asker: Asker,
+    key: Option<OnceKey>,
+    new: NewDestination,
+) -> Result<(DestinationWithLists, String), Error> {
+    let scope = asker.scope.ok_or(Error::UnknownCredential)?;
+    let base_url = shape::api_root("base_url", new.base_url.as_deref().unwrap_or(DEFAULT_BASE_URL))?;
+    let client_id = shape::provider_id("client_id", &new.client_id)?;
+    let api_key = new.api_key.expose().trim();
+    if !(1..=200).contains(&api_key.len()) || !api_key.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err(Error::field("api_key", "expected 1 to 200 visible ASCII characters"));
+    }
+    if jiff::tz::TimeZone::get(&new.time_zone).is_err() {
+        return Err(Error::field("time_zone", "expected a time zone of the IANA list, such as Europe/London"));
+    }
+    let keys = services.keys.of(scope).await?;
+    let id = DestinationId::from_uuid(services.ids.row());
+    let secret = bearer_token("");
+    let (key_version, credentials) = keys.seal("destinations", "credentials", id.uuid(), api_key.as_bytes());
+    let (_, webhook_secret) = keys.seal("destinations", "webhook_secret", id.uuid(), secret.as_bytes());
+    let destination = Destination {
+        controller_id: scope.controller(),
+        id,
+        base_url,
+        client_id,
+        time_zone: new.time_zone,
+        key_version,
+        credentials,
+        webhook_hash: sha256(secret.as_bytes()).to_vec(),
+        webhook_secret,
+        created_at: services.clock.now(),
+    };
+    let id = write_once(services, asker, key, scope.controller().uuid(), move |tx: &mut WriteTx<'_>| {
+        if tx.destinations(scope)?.len() >= MOST {
+            return Err(Error::field("client_id", format!("a controller has at most {MOST} destinations")));
+        }
+        tx.insert_destination(&destination)?;
+        Ok(destination.id)
+    })
+    .await?;
+    let found = find_destination(services, scope, id).await?;
+    let url = webhook_url(services, &keys, &found.destination)?;
+    Ok((found, url))
+}
+
+/// The API key of a destination, for who speaks to the provider.
+pub fn api_key(keys: &ControllerKeys, destination: &Destination) -> Result<SecretText, Error> {
+    opened(keys, destination, "credentials", &destination.credentials)
+}
+
+/// The address that the provider is to call, for who registers it there.
+pub fn webhook_url(services: &Services, keys: &ControllerKeys, destination: &Destination) -> Result<String, Error> {
+    let secret = opened(keys, destination, "webhook_secret", &destination.webhook_secret)?;
+    Ok(format!("{}/hooks/campaign-monitor/{}", services.base_url, secret.expose()))
+}
+
+fn opened(keys: &ControllerKeys, destination: &Destination, column: &str, sealed: &[u8]) -> Result<SecretText, Error> {
+    let plain = keys.open("destinations", column, destination.id.uuid(), destination.key_version, sealed)?;
+    let text = std::str::from_utf8(&plain).map_err(|_| Error::Internal("a stored secret is not UTF-8".into()))?;
+    Ok(SecretText::new(text.to_owned()))
+}
+
+/// All destinations of a controller, each with its lists.
+pub async fn list_destinations(
+    services: &Services,
+    scope: ControllerScope,
+) -> Result<Vec<DestinationWithLists>, Error> {
+    let (destinations, lists) = services
+        .store
+        .read(move |tx: &mut ReadTx<'_>| Ok::<_, Error>((tx.destinations(scope)?, tx.destination_lists(scope)?)))
+        .await?;
+    Ok(destinations.into_iter().map(|destination| with_lists(destination, &lists)).collect())
+}
+
+/// One destination with its lists.
+pub async fn find_destination(
+    services: &Services,
+    scope: ControllerScope,
+    id: DestinationId,
+) -> Result<DestinationWithLists, Error> {
+    services
+        .store
+        .read(move |tx: &mut ReadTx<'_>| Ok(with_lists(tx.destination(scope, id)?, &tx.destination_lists(scope)?)))
+        .await
+}
+
+fn with_lists(destination: Destination, all: &[DestinationList]) -> DestinationWithLists {
+    let lists = all.iter().filter(|list| list.destination_id == destination.id).cloned().collect();
+    DestinationWithLists { destination, lists }
+}
+
+/// Says which lists of a destination the purposes are kept on; what was said before is replaced. A purpose that was
+/// kept elsewhere moves here.
+pub async fn set_lists(
+    services: &Services,
+    scope: ControllerScope,
+    id: DestinationId,
+    choices: Vec<ListChoice>,
+) -> Result<DestinationWithLists, Error> {
+    services
+        .store
+        .write(scope.controller().uuid(), move |tx: &mut WriteTx<'_>| {
+            let destination = tx.destination(scope, id)?;
+            let lists = read_choices(tx, scope, id, &choices)?;
+            tx.drop_destination_lists(scope, id)?;
+            for list in &lists {
+                tx.set_destination_list(list)?;
+            }
+            Ok(with_lists(destination, &tx.destination_lists(scope)?))
+        })
+        .await
+}
+
+fn read_choices(
+    tx: &mut ReadTx<'_>,
+    scope: ControllerScope,
+    id: DestinationId,
+    choices: &[ListChoice],
+) -> Result<Vec<DestinationList>, Error> {
+    let purposes = tx.purposes(scope)?;
+    let elsewhere = tx.destination_lists(scope)?.into_iter().filter(|list| list.destination_id != id);
+    let taken: Vec<String> = elsewhere.map(|list| list.list_id).collect();
+    let mut lists: Vec<DestinationList> = Vec::with_capacity(choices.len());
+    let mut faults = Vec::new();
+    for (index, choice) in choices.iter().enumerate() {
+        let Some(purpose) = shape::purpose_named(&purposes, &choice.purpose) else {
+            faults.push(FieldFault::new(format!("lists[{index}].purpose"), "there is no such purpose"));
+            continue;
+        };
+        let list_id = shape::provider_id(&format!("lists[{index}].list_id"), &choice.list_id)?;
+        if lists.iter().any(|list| list.purpose_id == purpose.id) {
+            faults.push(FieldFault::new(format!("lists[{index}].purpose"), "this purpose was named before"));
+        }
+        // Two purposes on one list could not be told apart there: leaving the one would end the other.
+        if taken.contains(&list_id) || lists.iter().any(|list| list.list_id == list_id) {
+            faults.push(FieldFault::new(format!("lists[{index}].list_id"), "this list serves another purpose"));
+        }
+        lists.push(DestinationList {
+            controller_id: scope.controller(),
+            purpose_id: purpose.id,
+            destination_id: id,
+            list_id,
+        });
+    }
+    if faults.is_empty() { Ok(lists) } else { Err(Error::Invalid(faults)) }
+}

@@ -1,0 +1,286 @@
+//! Reading a list that has come whole, batch by batch. A batch, its report and the place to go on from are one commit.
+//! A reading keeps its place in the list in memory, so that a long list is scanned once; one that is opened anew scans
+//! past the rows that are done, which also tells it which addresses came before.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
+
+use crate::crypto::ControllerKeys;
+use crate::domain::ids::{ControllerScope, ImportId, PurposeId};
+use crate::domain::list::{Declaration, ListEvent, ListReader};
+use crate::domain::time::Timestamp;
+use crate::store::imports::{Import, ImportRow};
+use crate::store::rows::{ImportKind, ImportStatus};
+use crate::store::subjects::Subject;
+use crate::store::{ReadTx, StoreError, WriteTx};
+use crate::usecases::{Error, Services};
+
+use super::batch::{Job, Row, Seen};
+use super::contacts::{Contacts, newcomer};
+use super::evidence::Evidence;
+use super::verdict::is_taken;
+use super::{chunk_row, limits, list_kind, stops};
+
+/// Rows in one commit.
+const BATCH: usize = 500;
+
+/// Bytes that the reader is given at once, so that few rows wait in memory.
+const SIP: usize = 32 * 1024;
+
+/// How far a step came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// There is more to read.
+    More,
+    /// The import has its outcome.
+    Done,
+}
+
+/// How the list ended.
+#[derive(Debug, Clone)]
+enum Ending {
+    /// At its last row.
+    Whole,
+    /// Where it could not be read any further.
+    Broken(String),
+}
+
+/// A list being read. After an error it is of no more use; open it anew.
+pub struct ImportReading {
+    services: Services,
+    keys: Arc<ControllerKeys>,
+    job: Arc<Job>,
+    kind: ImportKind,
+    chunks: i32,
+    reader: Option<ListReader>,
+    events: VecDeque<ListEvent>,
+    chunk: i32,
+    bytes: Zeroizing<Vec<u8>>,
+    given: usize,
+    seen: Seen,
+    next_row: i32,
+    ending: Option<Ending>,
+}
+
+impl ImportReading {
+    /// Opens a list at the place that the last commit names; nothing when there is nothing to read.
+    pub async fn open(services: &Services, scope: ControllerScope, id: ImportId) -> Result<Option<Self>, Error> {
+        let keys = services.keys.of(scope).await?;
+        let opener = keys.clone();
+        let found = services
+            .store
+            .read(move |tx: &mut ReadTx<'_>| {
+                let import = match tx.import(scope, id) {
+                    Ok(import) => import,
+                    Err(StoreError::NotFound) => return Ok(None),
+                    Err(error) => return Err(Error::from(error)),
+                };
+                match import.status {
+                    ImportStatus::Queued | ImportStatus::Reading => {
+                        Ok(Some((job(tx, &opener, scope, &import)?, import)))
+                    }
+                    ImportStatus::Receiving | ImportStatus::Done | ImportStatus::Failed => Ok(None),
+                }
+            })
+            .await?;
+        Ok(found.map(|(job, import)| Self {
+            services: services.clone(),
+            keys,
+            job: Arc::new(job),
+            kind: import.kind,
+            chunks: import.chunks,
+            reader: Some(ListReader::new(list_kind(import.kind), limits(&services.rules))),
+            events: VecDeque::new(),
+            chunk: 0,
+            bytes: Zeroizing::new(Vec::new()),
+            given: 0,
+            seen: HashSet::new(),
+            next_row: import.next_row,
+            ending: None,
+        }))
+    }
+
+    /// Reads the next batch and commits it.
+    pub async fn step(&mut self) -> Result<Step, Error> {
+        let rows = match self.gather().await {
+            Ok(rows) => Arc::new(rows),
+            // The bytes are gone: another worker has come to the end. If it has not, they are lost.
+            Err(Error::Store(StoreError::NotFound)) => {
+                return match Self::open(&self.services, self.job.scope, self.job.id).await? {
+                    Some(_) => Err(Error::Internal("a piece of an upload is missing".into())),
+                    None => Ok(Step::Done),
+                };
+            }
+            Err(error) => return Err(error),
+        };
+        let ending = if self.events.is_empty() { self.ending.clone() } else { None };
+        let now = self.services.clock.now();
+        let newcomers = self.newcomers(&rows, now).await?;
+        let (services, keys, job, expected) =
+            (self.services.clone(), self.keys.clone(), self.job.clone(), self.next_row);
+        let (last, over) = (rows.last().map(|row| row.line), ending.is_some());
+        let contacts = Contacts { rows: rows.clone(), newcomers };
+        let kind = self.kind;
+        let written = self
+            .services
+            .store
+            .write(self.job.id.uuid(), move |tx: &mut WriteTx<'_>| {
+                let mut import = tx.lock_import(job.scope, job.id)?;
+                let ours = matches!(import.status, ImportStatus::Queued | ImportStatus::Reading)
+                    && import.next_row == expected;
+                if !ours {
+                    return Ok::<_, Error>(false);
+                }
+                let report = match kind {
+                    ImportKind::Contacts => contacts.write(tx, &services, &keys, &job, now)?,
+                    ImportKind::DoNotMail => stops::write(tx, &services, &keys, &job, &rows, now)?,
+                };
+                tx.insert_import_rows(&report)?;
+                note_progress(&mut import, &report, last, ending.as_ref(), now);
+                tx.save_import_progress(&import)?;
+                if ending.is_some() {
+                    tx.delete_import_chunks(job.scope, job.id)?;
+                }
+                Ok(true)
+            })
+            .await?;
+        self.services.bell.notify_waiters();
+        if written {
+            self.next_row = last.map_or(self.next_row, |line| line.saturating_add(1));
+            return Ok(if over { Step::Done } else { Step::More });
+        }
+        // Another worker went on with it while our claim had run out.
+        match Self::open(&self.services, self.job.scope, self.job.id).await? {
+            Some(anew) => {
+                *self = anew;
+                Ok(Step::More)
+            }
+            None => Ok(Step::Done),
+        }
+    }
+
+    /// The next rows that are not done yet; fewer than a batch only at the end.
+    async fn gather(&mut self) -> Result<Vec<Row>, Error> {
+        let mut rows = Vec::with_capacity(BATCH);
+        while rows.len() < BATCH {
+            let Some(event) = self.events.pop_front() else {
+                if self.ending.is_some() || !self.read_on().await? {
+                    break;
+                }
+                continue;
+            };
+            match event {
+                ListEvent::Header(_) => {}
+                ListEvent::Row { line, outcome } => {
+                    let row = Row::look(&self.keys, &mut self.seen, line, outcome);
+                    if row.line >= self.next_row {
+                        rows.push(row);
+                    }
+                }
+                ListEvent::Fatal(problem) => self.ending = Some(Ending::Broken(problem.to_string())),
+            }
+        }
+        Ok(rows)
+    }
+
+    /// Gives the reader its next bytes; says whether there were any, or the end to tell it.
+    async fn read_on(&mut self) -> Result<bool, Error> {
+        let Some(reader) = &mut self.reader else { return Ok(false) };
+        if self.given >= self.bytes.len() {
+            if self.chunk >= self.chunks {
+                let last = self.reader.take().map(ListReader::finish).unwrap_or_default();
+                self.ending = Some(Ending::Whole);
+                for event in last {
+                    match event {
+                        ListEvent::Fatal(problem) => self.ending = Some(Ending::Broken(problem.to_string())),
+                        other => self.events.push_back(other),
+                    }
+                }
+                return Ok(true);
+            }
+            let (scope, id, number) = (self.job.scope, self.job.id, self.chunk);
+            let chunk = self.services.store.read(move |tx: &mut ReadTx<'_>| tx.import_chunk(scope, id, number)).await?;
+            let place = chunk_row(id, number);
+            self.bytes = self.keys.open("import_chunks", "sealed", place, chunk.key_version, &chunk.sealed)?;
+            self.given = 0;
+            self.chunk += 1;
+        }
+        let end = self.bytes.len().min(self.given + SIP);
+        self.events.extend(reader.push(&self.bytes[self.given..end]));
+        self.given = end;
+        Ok(true)
+    }
+
+    /// Rows for people who are not known, made before the writer is asked: sealing takes longer than writing.
+    async fn newcomers(&self, rows: &Arc<Vec<Row>>, now: Timestamp) -> Result<HashMap<Vec<u8>, Subject>, Error> {
+        if self.kind == ImportKind::DoNotMail {
+            return Ok(HashMap::new());
+        }
+        let fingerprints: Vec<Vec<u8>> =
+            rows.iter().filter_map(Row::found).map(|found| found.email_key.clone()).collect();
+        let scope = self.job.scope;
+        let known: HashSet<Vec<u8>> = self
+            .services
+            .store
+            .read(move |tx: &mut ReadTx<'_>| tx.subjects_by_fingerprints(scope, &fingerprints))
+            .await?
+            .into_iter()
+            .map(|subject| subject.email_key)
+            .collect();
+        let unknown = rows.iter().filter_map(Row::found).filter(|found| !known.contains(&found.email_key));
+        Ok(unknown
+            .map(|found| (found.email_key.clone(), newcomer(&self.job, &self.services, &self.keys, &found.row, now)))
+            .collect())
+    }
+}
+
+/// What holds for the whole import.
+fn job(tx: &mut ReadTx<'_>, keys: &ControllerKeys, scope: ControllerScope, import: &Import) -> Result<Job, Error> {
+    let sealed = keys.open("imports", "declaration", import.id.uuid(), import.key_version, &import.declaration)?;
+    let declaration: Declaration = serde_json::from_slice(&sealed)?;
+    let purposes: Vec<PurposeId> = serde_json::from_str(&import.purposes)?;
+    Ok(Job {
+        scope,
+        id: import.id,
+        purposes: tx.purposes_in_order(scope, &purposes)?,
+        every_purpose: tx.purposes(scope)?.into_iter().map(|purpose| purpose.id).collect(),
+        evidence: Evidence::new(import.id, &import.name, &declaration),
+        declaration,
+        source: format!("import:{}", import.id),
+    })
+}
+
+fn note_progress(
+    import: &mut Import,
+    report: &[ImportRow],
+    last: Option<i32>,
+    ending: Option<&Ending>,
+    now: Timestamp,
+) {
+    let taken = report.iter().filter(|row| is_taken(row.outcome)).count();
+    import.accepted = import.accepted.saturating_add(i32::try_from(taken).unwrap_or(i32::MAX));
+    import.refused = import.refused.saturating_add(i32::try_from(report.len() - taken).unwrap_or(i32::MAX));
+    import.next_row = last.map_or(import.next_row, |line| line.saturating_add(1));
+    import.status = match ending {
+        None => ImportStatus::Reading,
+        Some(Ending::Whole) => ImportStatus::Done,
+        Some(Ending::Broken(_)) => ImportStatus::Failed,
+    };
+    if let Some(ending) = ending {
+        import.finished_at = Some(now);
+        import.failure = match ending {
+            Ending::Whole => None,
+            Ending::Broken(why) => Some(why.clone()),
+        };
+    }
+}
+
+/// One step of an import by itself, for who does not keep the reading: it scans the list from its top each time.
+pub async fn read_import_chunk(services: &Services, scope: ControllerScope, id: ImportId) -> Result<Step, Error> {
+    match ImportReading::open(services, scope, id).await? {
+        Some(mut reading) => reading.step().await,
+        None => Ok(Step::Done),
+    }
+}

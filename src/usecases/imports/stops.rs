@@ -1,0 +1,111 @@
+//! A batch of a do-not-mail list: each address goes on the "never mail" list, and whoever is on record is stopped, so
+//! that queued mail is cancelled and the destinations follow. Nobody is created for an address that is not known.
+
+use std::collections::HashMap;
+
+use crate::crypto::ControllerKeys;
+use crate::domain::consent::Command;
+use crate::domain::event::Method;
+use crate::domain::ids::{PurposeId, SubjectId};
+use crate::domain::suppression::SuppressionReason;
+use crate::domain::time::Timestamp;
+use crate::store::WriteTx;
+use crate::store::imports::ImportRow;
+use crate::store::rows::RowOutcome;
+use crate::store::suppressions::{EVERY_PURPOSE, Suppression, reason_for};
+use crate::usecases::record::{Occasion, Person, entry};
+use crate::usecases::record_many::{Change, apply_batch};
+use crate::usecases::{Error, Services};
+
+use super::batch::{Found, Job, NeverMail, Row};
+
+/// Writes the batch and says what became of each row.
+pub(super) fn write(
+    tx: &mut WriteTx<'_>,
+    services: &Services,
+    keys: &ControllerKeys,
+    job: &Job,
+    rows: &[Row],
+    now: Timestamp,
+) -> Result<Vec<ImportRow>, Error> {
+    let mut report = job.refused(rows);
+    let addresses: Vec<(i32, &Found)> =
+        rows.iter().filter_map(|row| row.found().map(|found| (row.line, found))).collect();
+    let fingerprints: Vec<Vec<u8>> = addresses.iter().map(|(_, found)| found.email_key.clone()).collect();
+    let mut people: HashMap<Vec<u8>, Person> = HashMap::new();
+    for row in tx.lock_subjects_by_fingerprints(job.scope, &fingerprints)? {
+        people.insert(row.email_key.clone(), Person::open(job.scope, keys, row)?);
+    }
+    let never = NeverMail::of(tx, job.scope, rows)?;
+    stop_people(tx, services, keys, job, &addresses, &people, now)?;
+    let plain = Occasion::plain(now, Method::DoNotMailList, Some(job.source.clone()));
+    let mut entries: Vec<Suppression> = Vec::new();
+    for (line, found) in addresses {
+        let on_list = never.entries(found);
+        let before = entries.len();
+        for purpose in targets(job) {
+            if let Some(reason) = reason_to_write(&on_list, purpose) {
+                entries.push(entry(keys, job.scope, &found.row.email, purpose, reason, &plain));
+            }
+        }
+        let detail = (entries.len() == before).then(|| "was on the never-mail list already".to_owned());
+        let subject = people.get(&found.email_key).map(|person| person.row.id);
+        report.push(job.report(line, subject, RowOutcome::OptOutRecorded, detail));
+    }
+    for piece in entries.chunks(1000) {
+        tx.suppress(piece)?;
+    }
+    Ok(report)
+}
+
+/// What the list is about: its purposes, or all there are and will be.
+fn targets(job: &Job) -> Vec<PurposeId> {
+    if job.purposes.is_empty() { vec![EVERY_PURPOSE] } else { job.purposes.iter().map(|purpose| purpose.id).collect() }
+}
+
+/// The reason that a new entry gets; nothing where the address is covered. An entry for everything is written anew when
+/// the person has freed some purpose since, and keeps a reason that no sign-up lifts.
+fn reason_to_write(on_list: &[Suppression], target: PurposeId) -> Option<SuppressionReason> {
+    let held = reason_for(on_list, target);
+    let freed = target == EVERY_PURPOSE && on_list.iter().any(|entry| entry.lifted_at.is_some());
+    match held {
+        None => Some(SuppressionReason::Manual),
+        Some(_) if !freed => None,
+        Some(held) if held.lifted_by_fresh_opt_in() => Some(SuppressionReason::Manual),
+        Some(held) => Some(held),
+    }
+}
+
+/// Stops what is on record about these people.
+fn stop_people(
+    tx: &mut WriteTx<'_>,
+    services: &Services,
+    keys: &ControllerKeys,
+    job: &Job,
+    addresses: &[(i32, &Found)],
+    people: &HashMap<Vec<u8>, Person>,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let whole = job.purposes.is_empty();
+    let purposes = if whole { job.every_purpose.clone() } else { targets(job) };
+    let ids: Vec<SubjectId> = people.values().map(|person| person.row.id).collect();
+    let mut stood: HashMap<SubjectId, Vec<PurposeId>> = HashMap::new();
+    for consent in tx.consents_among(job.scope, &ids, &purposes)? {
+        stood.entry(consent.subject_id).or_default().push(consent.purpose_id);
+    }
+    // What a list says about one purpose must not stop the others; its entry gets its own reason afterwards.
+    let reason = if whole { SuppressionReason::Manual } else { SuppressionReason::Withdrawn };
+    let mut changes: Vec<Change<'_>> = Vec::new();
+    for (line, found) in addresses {
+        let Some(person) = people.get(&found.email_key) else { continue };
+        for purpose in stood.get(&person.row.id).into_iter().flatten() {
+            let occasion = Occasion {
+                evidence: Some(job.evidence.of_row(*line, &found.row.claimed, &[])),
+                ..Occasion::plain(now, Method::DoNotMailList, Some(job.source.clone()))
+            };
+            changes.push(Change { person, purpose: *purpose, command: Command::Withdraw { reason }, occasion });
+        }
+    }
+    apply_batch(tx, &*services.ids, keys, &changes)?;
+    Ok(())
+}

@@ -1,0 +1,72 @@
+//! Senders: in whose name mail goes out.
+
+use crate::domain::email::EmailAddress;
+use crate::domain::ids::{ControllerScope, SenderId};
+use crate::store::sites::Sender;
+use crate::store::{ReadTx, WriteTx};
+
+use super::once::{Asker, OnceKey, write_once};
+use super::{Error, Services, shape};
+
+/// Senders of one controller, at most.
+const MOST: usize = 100;
+
+/// A sender to be.
+#[derive(Clone)]
+pub struct NewSender {
+    /// The visible name.
+    pub name: String,
+    /// The from-address.
+    pub address: String,
+    /// Where answers go, if elsewhere.
+    pub reply_to: Option<String>,
+    /// The postal line (PE-05).
+    pub postal: String,
+}
+
+/// Creates a sender.
+pub async fn create_sender(
+    services: &Services,
+    asker: Asker,
+    key: Option<OnceKey>,
+    new: NewSender,
+) -> Result<Sender, Error> {
+    let scope = asker.scope.ok_or(Error::UnknownCredential)?;
+    let sender = Sender {
+        controller_id: scope.controller(),
+        id: SenderId::from_uuid(services.ids.row()),
+        name: shape::line("name", &new.name, 100)?,
+        address: address("address", &new.address)?,
+        reply_to: new.reply_to.map(|text| address("reply_to", &text)).transpose()?,
+        postal: shape::line("postal", &new.postal, 200)?,
+        created_at: services.clock.now(),
+    };
+    let id = write_once(services, asker, key, scope.controller().uuid(), move |tx: &mut WriteTx<'_>| {
+        if tx.senders(scope)?.len() >= MOST {
+            return Err(Error::field("name", format!("a controller has at most {MOST} senders")));
+        }
+        tx.insert_sender(&sender)?;
+        Ok(sender.id)
+    })
+    .await?;
+    find_sender(services, scope, id).await
+}
+
+/// An address that every relay takes as a sender: with a name in ASCII before the `@`.
+fn address(field: &str, text: &str) -> Result<String, Error> {
+    let address = EmailAddress::parse(text).map_err(|error| Error::field(field, error))?;
+    if address.needs_smtputf8() {
+        return Err(Error::field(field, "a sender's address has only ASCII before the @"));
+    }
+    Ok(address.as_sent())
+}
+
+/// All senders of a controller.
+pub async fn list_senders(services: &Services, scope: ControllerScope) -> Result<Vec<Sender>, Error> {
+    Ok(services.store.read(move |tx: &mut ReadTx<'_>| tx.senders(scope)).await?)
+}
+
+/// One sender.
+pub async fn find_sender(services: &Services, scope: ControllerScope, id: SenderId) -> Result<Sender, Error> {
+    Ok(services.store.read(move |tx: &mut ReadTx<'_>| tx.sender(scope, id)).await?)
+}

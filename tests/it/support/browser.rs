@@ -1,0 +1,58 @@
+//! A real browser: headless Chromium, driven through the WebDriver that `tests/run` started.
+
+use fantoccini::{Client, ClientBuilder, Locator};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::json;
+
+/// A window of a browser.
+pub struct Browser {
+    client: Client,
+}
+
+impl Browser {
+    /// Opens a window of this width, with or without scripts.
+    pub async fn open(width: u32, scripts: bool) -> Self {
+        let driver = std::env::var("RECONSENT_TEST_WEBDRIVER").unwrap_or_else(|_| {
+            panic!("RECONSENT_TEST_WEBDRIVER is not set, so this test has no browser: run tests/run, or set it to a ChromeDriver")
+        });
+        let binary = std::env::var("RECONSENT_TEST_BROWSER").unwrap_or_else(|_| "/usr/bin/chromium".to_owned());
+        let options = json!({
+            "binary": binary,
+            "args": ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking",
+                "--disable-component-update", "--disable-sync", "--no-first-run", "--disable-gpu", "--disable-quic",
+                format!("--window-size={width},900")],
+            "prefs": { "profile.managed_default_content_settings.javascript": if scripts { 1 } else { 2 } },
+        });
+        let mut capabilities = serde_json::Map::new();
+        capabilities.insert("goog:chromeOptions".to_owned(), options);
+        let client = ClientBuilder::new(HttpConnector::new()).capabilities(capabilities).connect(&driver).await;
+        Self { client: client.expect("a browser opens") }
+    }
+
+    /// Goes to an address.
+    pub async fn go(&self, url: &str) {
+        self.client.goto(url).await.expect("the page opens");
+    }
+
+    /// Presses what the selector finds.
+    pub async fn press(&self, selector: &str) {
+        let found = self.client.find(Locator::Css(selector)).await;
+        found.unwrap_or_else(|error| panic!("{selector}: {error}")).click().await.expect("it can be pressed");
+    }
+
+    /// How many things the selector finds.
+    pub async fn count(&self, selector: &str) -> usize {
+        self.client.find_all(Locator::Css(selector)).await.expect("the page can be searched").len()
+    }
+
+    /// The text of what the selector finds.
+    pub async fn text(&self, selector: &str) -> String {
+        let found = self.client.find(Locator::Css(selector)).await;
+        found.unwrap_or_else(|error| panic!("{selector}: {error}")).text().await.expect("it has a text")
+    }
+
+    /// Closes the window.
+    pub async fn close(self) {
+        self.client.close().await.expect("the browser closes");
+    }
+}
