@@ -17,6 +17,7 @@ mod openapi;
 mod refresh;
 mod round;
 mod sandbox;
+mod scenarios;
 mod secrecy;
 mod settings;
 mod sign_up;

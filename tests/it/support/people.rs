@@ -4,6 +4,7 @@ use reconsent::domain::consent::{Act, Command};
 use reconsent::domain::email::EmailAddress;
 use reconsent::domain::event::{EventKind, Method};
 use reconsent::domain::ids::{PurposeId, SubjectId};
+use reconsent::domain::suppression::SuppressionReason;
 use reconsent::store::{ReadTx, WriteTx};
 use reconsent::usecases::Error;
 use reconsent::usecases::record::{Occasion, Person, apply};
@@ -40,5 +41,39 @@ impl TestApp {
         let events =
             self.services.store.read(move |tx: &mut ReadTx<'_>| tx.events_of(scope, subject, None, 1000)).await;
         events.expect("events can be read").iter().map(|event| event.kind).collect()
+    }
+
+    /// The person with this address, who has to be on record.
+    pub async fn subject_of(&self, address: &str) -> SubjectId {
+        let address = EmailAddress::parse(address).expect("an address");
+        let keys = self.services.keys.of(self.scope).await.expect("the controller has keys");
+        let (scope, fingerprint) = (self.scope, keys.email_fingerprint(&address.match_key()));
+        let found =
+            self.services.store.read(move |tx: &mut ReadTx<'_>| tx.subject_by_fingerprint(scope, &fingerprint)).await;
+        found.expect("people can be looked up").expect("the person is on record").id
+    }
+
+    /// The names of the kinds of a person's events, in order.
+    pub async fn events_of(&self, address: &str) -> Vec<String> {
+        let subject = self.subject_of(address).await;
+        self.events(subject).await.iter().map(|kind| kind.name().to_owned()).collect()
+    }
+
+    /// A person stops everything, as if by a link of an earlier mail.
+    pub async fn withdraw_directly(&self, address: &str) {
+        let subject = self.subject_of(address).await;
+        let (services, scope) = (self.services.clone(), self.scope);
+        let keys = services.keys.of(scope).await.expect("the controller has keys");
+        let occasion = Occasion::plain(services.clock.now(), Method::OneClick, None);
+        let house = services.clone();
+        let wrote = services.store.write(subject.uuid(), move |tx: &mut WriteTx<'_>| {
+            let person = Person::open(scope, &keys, tx.lock_subject(scope, subject)?)?;
+            for purpose in tx.purposes(scope)? {
+                let stop = Command::Withdraw { reason: SuppressionReason::Withdrawn };
+                apply(tx, house.ids.as_ref(), &keys, &person, purpose.id, stop, &occasion)?;
+            }
+            Ok::<_, Error>(())
+        });
+        wrote.await.expect("the stop is recorded");
     }
 }
