@@ -6,6 +6,7 @@ mod addresses;
 mod links;
 mod mutate;
 mod names;
+mod outside;
 mod times;
 
 use mutate::Mutator;
@@ -46,4 +47,25 @@ fn timestamps() {
 #[test]
 fn periods() {
     run("periods", &times::periods(), times::run_period);
+}
+
+#[test]
+fn uploaded_lists() {
+    run("lists", &outside::lists(), outside::run_list);
+}
+
+#[test]
+fn provider_callbacks() {
+    run("callbacks", &outside::callbacks(), outside::run_callback);
+}
+
+#[test]
+fn marketers_texts() {
+    run("templates", &outside::templates(), outside::run_template);
+}
+
+#[test]
+fn sealed_values() {
+    let sealed = outside::Sealed::new();
+    run("sealed", &sealed.corpus(), |data| sealed.run(data));
 }
