@@ -15,7 +15,14 @@ pub fn mount(config: &mut ServiceConfig<'_>) {
         .service(api::open::openapi)
         .service(api::open::problem)
         .service(api::policies::read)
-        .service(scope::scope("/v1").configure(controllers).configure(settings).configure(imports).configure(campaigns))
+        .service(
+            scope::scope("/v1")
+                .configure(controllers)
+                .configure(settings)
+                .configure(imports)
+                .configure(campaigns)
+                .configure(people),
+        )
         .configure(pages);
 }
 
@@ -98,6 +105,24 @@ fn pages(config: &mut ServiceConfig<'_>) {
         .service(public::stops::post_not_me)
         .service(public::hooks::campaign_monitor)
         .service(public::assets::style);
+}
+
+/// People: what they said, where they stand, what is still to be done for them.
+fn people(config: &mut ServiceConfig<'_>) {
+    config
+        .service(api::consents::create)
+        .service(api::links::create)
+        .service(api::subjects::search)
+        .service(api::subjects::show)
+        .service(api::subjects::stop)
+        .service(api::history::events)
+        .service(api::history::mails)
+        .service(api::suppressions::list)
+        .service(api::suppressions::add)
+        .service(api::confirmed::download)
+        .service(api::outbox::parked)
+        .service(api::outbox::retry)
+        .service(api::outbox::drop_it);
 }
 
 struct Preamble;

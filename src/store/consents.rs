@@ -169,6 +169,21 @@ impl ReadTx<'_> {
         )
     }
 
+    /// When each of these people last said yes to a purpose.
+    pub fn given_at(
+        &mut self,
+        scope: ControllerScope,
+        subjects: &[SubjectId],
+        purpose: PurposeId,
+    ) -> Result<Vec<(SubjectId, Timestamp)>, StoreError> {
+        use consent_events::dsl as t;
+        let found: Vec<(SubjectId, Option<i64>)> = on!(self.conn, c => t::consent_events.filter(t::controller_id.eq(scope.controller()))
+            .filter(t::subject_id.eq_any(subjects)).filter(t::purpose_id.eq(purpose))
+            .filter(t::kind.eq_any([EventKind::Given, EventKind::Renewed]))
+            .group_by(t::subject_id).select((t::subject_id, diesel::dsl::max(t::at))).load(c))?;
+        Ok(found.into_iter().filter_map(|(id, at)| Some((id, Timestamp::from_micros(at?)))).collect())
+    }
+
     /// Consents past their end, up to `limit` (EX-03).
     pub fn ended_consents(
         &mut self,

@@ -81,6 +81,25 @@ impl ReadTx<'_> {
         )
     }
 
+    /// A person's mails, newest first, before `before`.
+    pub fn mails_page(
+        &mut self,
+        scope: ControllerScope,
+        subject: SubjectId,
+        before: Option<MailId>,
+        limit: i64,
+    ) -> Result<Vec<Mail>, StoreError> {
+        use mails::dsl as t;
+        Ok(on!(self.conn, c => {
+            let mut query = t::mails.filter(t::controller_id.eq(scope.controller())).filter(t::subject_id.eq(subject))
+                .select(Mail::as_select()).order(t::id.desc()).limit(limit).into_boxed();
+            if let Some(before) = before {
+                query = query.filter(t::id.lt(before));
+            }
+            query.load(c)
+        })?)
+    }
+
     /// Mails of a kind to a person since a moment that were handed over or may have been.
     pub fn mails_handed_over_since(
         &mut self,

@@ -126,6 +126,32 @@ impl ReadTx<'_> {
         )
     }
 
+    /// A controller's parked work in the order of kind and reference, after `after`.
+    pub fn parked_page(
+        &mut self,
+        scope: ControllerScope,
+        after: Option<(TaskKind, Reference)>,
+        limit: i64,
+    ) -> Result<Vec<Task>, StoreError> {
+        use outbox::dsl as t;
+        Ok(on!(self.conn, c => {
+            let mut query = t::outbox.filter(t::state.eq(TaskState::Parked)).filter(t::controller_id.eq(scope.controller()))
+                .select(Task::as_select()).order((t::kind, t::reference)).limit(limit).into_boxed();
+            if let Some((kind, reference)) = after {
+                query = query.filter(t::kind.gt(kind).or(t::kind.eq(kind).and(t::reference.gt(reference))));
+            }
+            query.load(c)
+        })?)
+    }
+
+    /// How much of a controller's work is parked.
+    pub fn parked_count(&mut self, scope: ControllerScope) -> Result<i64, StoreError> {
+        use outbox::dsl as t;
+        Ok(
+            on!(self.conn, c => t::outbox.filter(t::state.eq(TaskState::Parked)).filter(t::controller_id.eq(scope.controller())).count().get_result(c))?,
+        )
+    }
+
     /// When the next work of these kinds is due, over all controllers.
     pub fn next_due(&mut self, kind: TaskKind) -> Result<Option<Timestamp>, StoreError> {
         use outbox::dsl as t;
@@ -292,6 +318,33 @@ impl WriteTx<'_> {
         let changed = on!(self.writing(), c => diesel::update(ours)
             .set((t::state.eq(TaskState::Queued), t::due_at.eq(due_at), t::attempts.eq(t::attempts - 1))).execute(c))?;
         Ok(changed == 1)
+    }
+
+    /// Puts parked work back into the queue, its attempts counted anew; says whether it was parked.
+    pub fn retry_parked(
+        &mut self,
+        scope: ControllerScope,
+        kind: TaskKind,
+        reference: Reference,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        use outbox::dsl as t;
+        let parked = t::outbox.find((scope.controller(), kind, reference)).filter(t::state.eq(TaskState::Parked));
+        let changed = on!(self.writing(), c => diesel::update(parked)
+            .set((t::state.eq(TaskState::Queued), t::attempts.eq(0), t::due_at.eq(now))).execute(c))?;
+        Ok(changed == 1)
+    }
+
+    /// Drops parked work for good; says whether it was parked.
+    pub fn drop_parked(
+        &mut self,
+        scope: ControllerScope,
+        kind: TaskKind,
+        reference: Reference,
+    ) -> Result<bool, StoreError> {
+        use outbox::dsl as t;
+        let parked = t::outbox.find((scope.controller(), kind, reference)).filter(t::state.eq(TaskState::Parked));
+        Ok(on!(self.writing(), c => diesel::delete(parked).execute(c))? == 1)
     }
 
     /// Drops work that is no longer wanted, whoever holds it.

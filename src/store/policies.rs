@@ -164,6 +164,31 @@ impl ReadTx<'_> {
         )
     }
 
+    /// These versions, whichever of them are the controller's.
+    pub fn policy_versions_among(
+        &mut self,
+        scope: ControllerScope,
+        ids: &[PolicyVersionId],
+    ) -> Result<Vec<PolicyVersion>, StoreError> {
+        use policy_versions::dsl as t;
+        Ok(
+            on!(self.conn, c => t::policy_versions.filter(t::controller_id.eq(scope.controller())).filter(t::id.eq_any(ids))
+            .select(PolicyVersion::as_select()).load(c))?,
+        )
+    }
+
+    /// The hashes of these notices.
+    pub fn notice_hashes(
+        &mut self,
+        scope: ControllerScope,
+        ids: &[NoticeId],
+    ) -> Result<Vec<(NoticeId, Vec<u8>)>, StoreError> {
+        use notices::dsl as t;
+        Ok(
+            on!(self.conn, c => t::notices.filter(t::controller_id.eq(scope.controller())).filter(t::id.eq_any(ids)).select((t::id, t::sha256)).load(c))?,
+        )
+    }
+
     /// A version's bytes, for everybody: a policy is public, and its id is its address (`/policies/{id}`).
     pub fn public_policy(&mut self, id: PolicyVersionId) -> Result<(PolicyFormat, Vec<u8>), StoreError> {
         use policy_versions::dsl as t;

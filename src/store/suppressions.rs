@@ -86,16 +86,20 @@ impl ReadTx<'_> {
 }
 
 impl WriteTx<'_> {
-    /// Puts addresses on the list; an entry that is there stands, unless it had been lifted. The newest reason holds.
+    /// Puts addresses on the list. The newest reason holds, but one that a fresh opt-in cannot lift (SU-06) is never
+    /// weakened to one that it can.
     pub fn suppress(&mut self, entries: &[Suppression]) -> Result<(), StoreError> {
         use suppressions::dsl as t;
         if entries.is_empty() {
             return Ok(());
         }
         let nothing: Option<Timestamp> = None;
+        let strong = SuppressionReason::ALL.iter().copied().filter(|reason| !reason.lifted_by_fresh_opt_in());
+        let strong: Vec<SuppressionReason> = strong.collect();
         on!(self.writing(), c => diesel::insert_into(t::suppressions).values(entries).on_conflict((t::controller_id, t::fingerprint, t::purpose_id))
             .do_update().set((
-                t::reason.eq(excluded(t::reason)),
+                t::reason.eq(diesel::dsl::case_when::<_, _, diesel::sql_types::SmallInt>(
+                    t::reason.eq_any(&strong).and(t::lifted_at.is_null()), t::reason).otherwise(excluded(t::reason))),
                 t::source.eq(excluded(t::source)),
                 t::created_at.eq(excluded(t::created_at)),
                 t::lifted_at.eq(nothing),

@@ -23,6 +23,7 @@ use crate::store::sites::Form;
 use crate::store::subjects::Subject;
 use crate::store::{ReadTx, WriteTx};
 
+use super::once::{Asker, OnceKey, write_once};
 use super::record::{Occasion, Person, apply};
 use super::{Error, Services};
 
@@ -110,6 +111,36 @@ pub async fn sign_up(
     entry: Entry,
     submission: Submission,
 ) -> Result<SubjectId, Error> {
+    let (route, work) = prepare(services, scope, entry, submission).await?;
+    let house = services.clone();
+    let subject = services.store.write(route, move |tx: &mut WriteTx<'_>| work.run(tx, &house)).await?;
+    services.bell.notify_waiters();
+    Ok(subject)
+}
+
+/// [`sign_up`], done once for an idempotency key: the answer is kept in the transaction of the sign-up (AP-02).
+pub async fn sign_up_once(
+    services: &Services,
+    scope: ControllerScope,
+    asker: Asker,
+    key: Option<OnceKey>,
+    entry: Entry,
+    submission: Submission,
+) -> Result<SubjectId, Error> {
+    let (route, work) = prepare(services, scope, entry, submission).await?;
+    let house = services.clone();
+    let subject = write_once(services, asker, key, route, move |tx: &mut WriteTx<'_>| work.run(tx, &house)).await?;
+    services.bell.notify_waiters();
+    Ok(subject)
+}
+
+/// What is to be written, and which writer's turn it is.
+async fn prepare(
+    services: &Services,
+    scope: ControllerScope,
+    entry: Entry,
+    submission: Submission,
+) -> Result<(uuid::Uuid, SignUp), Error> {
     let choices = match_choices(&entry, &submission)?;
     let keys = services.keys.of(scope).await?;
     let now = services.clock.now();
@@ -130,12 +161,8 @@ pub async fn sign_up(
         policy_version: Some(entry.policy_version),
         evidence: Some(evidence(&submission, &choices)),
     };
-    let house = services.clone();
     let route = route_of(&candidate);
-    let work = SignUp { scope, keys, candidate, choices, entry, occasion };
-    let subject = services.store.write(route, move |tx: &mut WriteTx<'_>| work.run(tx, &house)).await?;
-    services.bell.notify_waiters();
-    Ok(subject)
+    Ok((route, SignUp { scope, keys, candidate, choices, entry, occasion }))
 }
 
 /// Sign-ups of one address share a writer.

@@ -27,6 +27,9 @@ type Line = (&'static str, &'static str, May, &'static str, u16);
 const SETTINGS: May = May::With(Scope::Settings);
 const CAMPAIGNS: May = May::With(Scope::Campaigns);
 const IMPORTS: May = May::With(Scope::Imports);
+const CONSENTS: May = May::With(Scope::Consents);
+const SUBJECTS: May = May::With(Scope::Subjects);
+const EXPORTS: May = May::With(Scope::Exports);
 const TOKENS: May = May::With(Scope::Tokens);
 
 /// A body of `{}` is let in and found wanting: 400.
@@ -93,6 +96,19 @@ const TABLE: &[Line] = &[
     ("POST", "/v1/tokens", TOKENS, "{}", 400),
     ("GET", "/v1/tokens", TOKENS, "", 200),
     ("DELETE", "/v1/tokens/{id}", TOKENS, "", 204),
+    ("POST", "/v1/consents", CONSENTS, "{}", 400),
+    ("POST", "/v1/links", CONSENTS, "{}", 400),
+    ("POST", "/v1/subjects/search", SUBJECTS, "{}", 400),
+    ("GET", "/v1/subjects/{id}", SUBJECTS, "", 200),
+    ("GET", "/v1/subjects/{id}/events", SUBJECTS, "", 200),
+    ("GET", "/v1/subjects/{id}/mails", SUBJECTS, "", 200),
+    ("POST", "/v1/subjects/{id}/stop", SUBJECTS, "{}", 200),
+    ("GET", "/v1/suppressions", EXPORTS, "", 200),
+    ("POST", "/v1/suppressions", SUBJECTS, "{}", 400),
+    ("GET", "/v1/confirmed", EXPORTS, "", 422),
+    ("GET", "/v1/outbox/parked", CAMPAIGNS, "", 200),
+    ("POST", "/v1/outbox/{kind}/{reference}/retry", CAMPAIGNS, "", 404),
+    ("POST", "/v1/outbox/{kind}/{reference}/drop", CAMPAIGNS, "", 404),
 ];
 
 #[test]
@@ -134,8 +150,13 @@ impl Owned {
         let campaign = json!({"name": "Round", "purposes": ["news"], "import_ids": [import], "notice_id": notice,
             "sender_id": sender, "deadline": "2100-01-01"});
         let campaign = app.api().post("/v1/campaigns", campaign).await.expect(201).text("id");
+        let consent = json!({"email": "ana@example.org", "choices": {"news": "yes"}, "form_id": form});
+        let subject = app.api().post("/v1/consents", consent).await.expect(202).text("subject_id");
         Self {
             pairs: vec![
+                ("/v1/subjects/{id}", subject.clone()),
+                ("{kind}", "sync".to_owned()),
+                ("{reference}", subject),
                 ("/v1/imports/{id}", import),
                 ("/v1/campaigns/{id}", campaign),
                 ("/v1/purposes/{id}", first("/v1/purposes").await),

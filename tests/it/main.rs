@@ -14,6 +14,7 @@ mod idempotency;
 mod imports;
 mod mail_smtp;
 mod openapi;
+mod people;
 mod refresh;
 mod round;
 mod sandbox;

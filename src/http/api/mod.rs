@@ -2,17 +2,24 @@
 
 pub mod campaign_results;
 pub mod campaigns;
+pub mod confirmed;
+pub mod consents;
 pub mod controllers;
 pub mod destinations;
 pub mod forms;
+pub mod history;
 mod import_form;
 pub mod imports;
+pub mod links;
 pub mod notices;
 pub mod open;
+pub mod outbox;
 pub mod policies;
 pub mod policy_upload;
 pub mod purposes;
 pub mod senders;
+pub mod subjects;
+pub mod suppressions;
 pub mod tokens;
 
 use serde::{Deserialize, Serialize};

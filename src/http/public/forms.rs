@@ -226,7 +226,7 @@ fn done(frame: Frame, return_to: Option<String>) -> HttpResponse {
 }
 
 /// At most 20 fields of at most 500 characters, with plain names and no control characters.
-fn check_custom(fields: &BTreeMap<String, String>) -> Result<Option<Value>, FieldFault> {
+pub(in crate::http) fn check_custom(fields: &BTreeMap<String, String>) -> Result<Option<Value>, FieldFault> {
     if fields.len() > 20 {
         return Err(FieldFault::new("fields", "at most 20 fields"));
     }
@@ -246,7 +246,8 @@ fn check_custom(fields: &BTreeMap<String, String>) -> Result<Option<Value>, Fiel
     Ok((!fields.is_empty()).then(|| json!(fields)))
 }
 
-fn short(text: &str) -> Option<String> {
+/// The first 500 characters of a text that is kept as evidence, without control characters; blank text is none.
+pub(in crate::http) fn short(text: &str) -> Option<String> {
     let kept: String = text.chars().filter(|c| !c.is_control()).take(500).collect();
     (!kept.is_empty()).then_some(kept)
 }

@@ -95,7 +95,7 @@ fn evidence(services: &Services, client: &ClientInfo) -> Map<String, Value> {
 }
 
 /// The /24 or /48 that an address lies in.
-fn network(address: IpAddr) -> String {
+pub(in crate::http) fn network(address: IpAddr) -> String {
     match address.to_canonical() {
         IpAddr::V4(v4) => {
             let [a, b, c, _] = v4.octets();

@@ -81,6 +81,13 @@ pub async fn read(services: &Services, scope: ControllerScope, subject: SubjectI
                     places.push((destination, &list.list_id));
                 }
             }
+            // A stop on the list counts even where no consent was changed by it, as staff may enter one for an address.
+            let mut suppressed = Vec::new();
+            for consent in &consents {
+                if person.suppression(tx, &keys, consent.purpose_id)?.is_some() {
+                    suppressed.push(consent.purpose_id);
+                }
+            }
             let mut steps = Vec::new();
             for (destination, list_id) in places {
                 let purposes: Vec<PurposeId> = lists
@@ -89,7 +96,9 @@ pub async fn read(services: &Services, scope: ControllerScope, subject: SubjectI
                     .map(|l| l.purpose_id)
                     .collect();
                 let state = states.iter().find(|state| state.list_id == list_id);
-                if let Some(step) = step(tx, &person, destination, list_id, purposes, &consents, state, now)? {
+                if let Some(step) =
+                    step(tx, &person, destination, list_id, purposes, &consents, &suppressed, state, now)?
+                {
                     steps.push(step);
                 }
             }
@@ -106,12 +115,16 @@ fn step(
     list_id: &str,
     purposes: Vec<PurposeId>,
     consents: &[Consent],
+    suppressed: &[PurposeId],
     state: Option<&DestinationState>,
     now: Timestamp,
 ) -> Result<Option<Step>, Error> {
     let mine: Vec<&Consent> = consents.iter().filter(|consent| purposes.contains(&consent.purpose_id)).collect();
-    let valid: Vec<&Consent> =
-        mine.iter().copied().filter(|c| Standing::effective(&c.standing(), now).is_valid()).collect();
+    let valid: Vec<&Consent> = mine
+        .iter()
+        .copied()
+        .filter(|c| Standing::effective(&c.standing(), now).is_valid() && !suppressed.contains(&c.purpose_id))
+        .collect();
     let wanted = !valid.is_empty() && !person.row.undeliverable && !person.row.restricted;
     let Some(event) = consents.iter().map(|consent| consent.event_id).max() else { return Ok(None) };
     let was_active = state.is_some_and(|state| state.active);

@@ -81,6 +81,26 @@ impl Api {
         self.upload(path, "application/x-www-form-urlencoded", body).await
     }
 
+    /// Posts JSON to a service that may be dead: the status, or nothing when the connection broke.
+    pub async fn try_post(&self, path: &str, body: Value) -> Option<u16> {
+        let request = self.client.post(format!("{}{path}", self.base)).json(&body);
+        request.send().await.ok().map(|response| response.status().as_u16())
+    }
+
+    /// Posts a form to a service that may be dead: the status, or nothing when the connection broke.
+    pub async fn try_form(&self, url: &str, pairs: &[(&str, &str)]) -> Option<u16> {
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+        let request = self.client.post(url).header("content-type", "application/x-www-form-urlencoded").body(body);
+        request.send().await.ok().map(|response| response.status().as_u16())
+    }
+
+    /// Gets a page from a service that may be dead: its text, or nothing when that failed.
+    pub async fn try_get(&self, url: &str) -> Option<String> {
+        let url = if url.starts_with("http") { url.to_owned() } else { format!("{}{url}", self.base) };
+        let response = self.client.get(url).send().await.ok()?;
+        if response.status().is_success() { response.text().await.ok() } else { None }
+    }
+
     /// Sends anything.
     pub async fn send(&self, method: Method, path: &str, body: Option<(&str, Vec<u8>)>) -> Answer {
         let asked = format!("{method} {path}");

@@ -23,7 +23,7 @@ use super::ids::SeededIds;
 use super::{Api, Engine, FrozenClock};
 
 /// Base64 of 32 equal bytes: a root key for tests alone.
-const ROOT_KEY: &str = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
+pub const ROOT_KEY: &str = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
 
 /// The house as a test sees it; cloning is cheap.
 #[derive(Clone)]
@@ -131,6 +131,15 @@ impl TestApp {
     pub async fn other_controller(&self, slug: &str) -> (ControllerScope, Api) {
         let (scope, token) = new_controller(&self.services, slug).await;
         (scope, self.with_token(&token))
+    }
+
+    /// Waits until the service at [`Self::base`] answers.
+    pub async fn until_up(&self) {
+        let started = std::time::Instant::now();
+        while self.nobody().try_get("/openapi.json").await.is_none() {
+            assert!(started.elapsed() < Duration::from_secs(30), "the service does not come up");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// The database's address, as an operator would write it.

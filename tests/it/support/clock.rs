@@ -26,6 +26,12 @@ impl FrozenClock {
         self.advance(Duration::from_secs(days * 86_400));
     }
 
+    /// Stands at the machine's own time, for a test with processes that have no other.
+    #[allow(clippy::disallowed_methods, reason = "the processes of the test have the machine's clock")]
+    pub fn follow_the_machine(&self) {
+        self.0.store(jiff::Timestamp::now().as_microsecond(), Ordering::SeqCst);
+    }
+
     /// Stands elsewhere from now on.
     pub fn set(&self, at: &str) {
         let at = Timestamp::parse(at).expect("a time as RFC 3339 writes it");

@@ -21,7 +21,7 @@ mod settings;
 pub mod world;
 
 pub use api::{Answer, Api};
-pub use app::{RunningServer, TestApp, run, settings};
+pub use app::{ROOT_KEY, RunningServer, TestApp, run, settings};
 pub use clock::FrozenClock;
 pub use database::Engine;
 pub use settings::wording;

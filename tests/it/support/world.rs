@@ -24,7 +24,7 @@ pub const LIST: &str = "a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1";
 /// Relay and provider.
 pub struct World {
     /// What every mail went to.
-    pub catcher: MailCatcher,
+    pub catcher: Arc<MailCatcher>,
     /// The provider.
     pub emulator: Emulator,
     app: TestApp,
@@ -77,7 +77,7 @@ impl World {
             .list(list)
             .start()
             .expect("the emulator starts");
-        Self { catcher, emulator, app: app.clone() }
+        Self { catcher: Arc::new(catcher), emulator, app: app.clone() }
     }
 
     /// A pool of connections to the catcher.
