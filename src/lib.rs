@@ -8,10 +8,11 @@
 //! * first floor: [`usecases`], one function per thing asked;
 //! * doors: [`http`] and [`worker`];
 //! * beside it: [`sandbox`], the outside world in a box, and [`telemetry`];
-//! * [`config`] gathers the settings.
+//! * [`config`] gathers the settings, and [`cli`] builds the house from them.
 #![forbid(unsafe_code)]
 
 pub mod campaign_monitor;
+pub mod cli;
 pub mod config;
 pub mod crypto;
 pub mod domain;

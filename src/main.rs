@@ -1,3 +1,5 @@
 //! The binary: hands the command line over.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    reconsent::cli::main()
+}

@@ -17,6 +17,16 @@ pub struct Cidr {
 pub struct InvalidCidr;
 
 impl Cidr {
+    /// The block's first address.
+    pub const fn network(&self) -> IpAddr {
+        self.network
+    }
+
+    /// How many leading bits all its addresses share.
+    pub const fn prefix(&self) -> u8 {
+        self.length
+    }
+
     /// Whether the address lies in the block. An IPv4 address that arrives mapped into IPv6, as it does at a socket
     /// that listens on both, counts as IPv4.
     pub fn contains(&self, address: IpAddr) -> bool {

@@ -15,8 +15,6 @@ pub use crate::crypto::secret::SecretText as ApiKey;
 
 /// Destinations of one controller, at most.
 const MOST: usize = 100;
-/// Where the provider is, unless said otherwise.
-const DEFAULT_BASE_URL: &str = "https://api.createsend.com";
 
 /// A destination to be.
 #[derive(Clone)]
@@ -57,7 +55,7 @@ pub async fn create_destination(
     new: NewDestination,
 ) -> Result<(DestinationWithLists, String), Error> {
     let scope = asker.scope.ok_or(Error::UnknownCredential)?;
-    let base_url = shape::api_root("base_url", new.base_url.as_deref().unwrap_or(DEFAULT_BASE_URL))?;
+    let base_url = shape::api_root("base_url", new.base_url.as_deref().unwrap_or(&services.rules.provider_base_url))?;
     let client_id = shape::provider_id("client_id", &new.client_id)?;
     let api_key = new.api_key.expose().trim();
     if !(1..=200).contains(&api_key.len()) || !api_key.bytes().all(|b| b.is_ascii_graphic()) {

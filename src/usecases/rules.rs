@@ -48,6 +48,8 @@ pub struct Rules {
     pub page_size: u32,
     /// Items on a page, at most: 500.
     pub page_size_max: u32,
+    /// Where the mailing provider is, for a destination that does not say: the provider's own address.
+    pub provider_base_url: String,
     /// Keep a client's whole network address as evidence rather than its network (PF-04): no.
     pub evidence_full_address: bool,
 }
@@ -72,6 +74,7 @@ impl Default for Rules {
             policy_bytes: crate::domain::policy::MAX_POLICY_BYTES,
             page_size: 50,
             page_size_max: 500,
+            provider_base_url: "https://api.createsend.com".to_owned(),
             evidence_full_address: false,
         }
     }

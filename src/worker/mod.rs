@@ -27,6 +27,8 @@ pub struct WorkerSettings {
     pub lease: Duration,
     /// How long a claim holds from the hand-over of a mail on; longer than the final dot may take.
     pub handover_lease: Duration,
+    /// Pieces of work claimed at once, at most.
+    pub claim_batch: usize,
     /// Mails handed over at once.
     pub mail_workers: usize,
     /// People brought in step at once.
@@ -54,6 +56,7 @@ impl Default for WorkerSettings {
         Self {
             lease: Duration::from_secs(60),
             handover_lease: Duration::from_secs(660),
+            claim_batch: 64,
             mail_workers: 10,
             sync_workers: 4,
             mail_attempts: 8,
@@ -113,7 +116,7 @@ impl Worker {
             // Wait for a free hand before claiming, so that no claim lies idle.
             let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { break };
             drop(slot);
-            let free = slots.available_permits();
+            let free = slots.available_permits().min(self.settings.claim_batch.max(1));
             let bell = Arc::clone(&self.services.bell);
             let rung = bell.notified();
             tokio::pin!(rung);

@@ -8,10 +8,13 @@ mod support;
 
 mod authorisation;
 mod campaigns;
+mod cli;
 mod cm_client;
+mod demo;
 mod house;
 mod idempotency;
 mod imports;
+mod kills;
 mod mail_smtp;
 mod openapi;
 mod people;

@@ -27,6 +27,8 @@ pub struct ProviderSettings {
     pub connect_timeout: Duration,
     /// Time for a whole call.
     pub call_timeout: Duration,
+    /// How long the claim on a person holds from the start of a call; longer than the call may take.
+    pub lease: Duration,
     /// Failures in a row after which an account is left alone for a while.
     pub breaker_failures: u32,
     /// How long at first.
@@ -40,6 +42,7 @@ impl Default for ProviderSettings {
         Self {
             connect_timeout: Duration::from_secs(10),
             call_timeout: Duration::from_secs(120),
+            lease: Duration::from_secs(180),
             breaker_failures: 5,
             breaker_pause: Duration::from_secs(30),
             breaker_pause_cap: Duration::from_secs(600),
@@ -146,7 +149,9 @@ async fn take_step(
     let credentials = credentials(services, &step.destination).await?;
     let account = client.account(&credentials);
     // What is about to be brought about is on disk before the call, so that a lost answer leaves a trace (section 7).
-    if step.row.is_some() && !save_state(services, task, plan, step, true, Some("about to be added")).await? {
+    if step.row.is_some()
+        && !save_state(services, provider.settings.lease, task, plan, step, true, Some("about to be added")).await?
+    {
         return Ok(Synced::Later(Some(Duration::ZERO), "another worker took over".to_owned()));
     }
     let result = match &step.row {
@@ -157,12 +162,12 @@ async fn take_step(
     provider.report(step.destination.id, permit, failed, now_ms);
     match result {
         Ok(active) => {
-            save_state(services, task, plan, step, active, None).await?;
+            save_state(services, provider.settings.lease, task, plan, step, active, None).await?;
             Ok(Synced::Done)
         }
-        Err(outcome::Trouble::Call(error)) => settle_trouble(services, task, plan, step, &error).await,
+        Err(outcome::Trouble::Call(error)) => settle_trouble(services, provider, task, plan, step, &error).await,
         Err(outcome::Trouble::Stuck(text)) => {
-            save_state(services, task, plan, step, step.row.is_some(), Some(&text)).await?;
+            save_state(services, provider.settings.lease, task, plan, step, step.row.is_some(), Some(&text)).await?;
             Ok(Synced::Stuck(text))
         }
         Err(outcome::Trouble::House(error)) => Err(error),
@@ -171,6 +176,7 @@ async fn take_step(
 
 async fn settle_trouble(
     services: &Services,
+    provider: &Provider,
     task: &Task,
     plan: &Plan,
     step: &Step,
@@ -178,7 +184,8 @@ async fn settle_trouble(
 ) -> Result<Synced, Error> {
     let text = error.to_string();
     // What stands there is not known: the intention stays on record, and the next attempt repeats it.
-    save_state(services, task, plan, step, step.row.is_some() || step.was_active, Some(&text)).await?;
+    save_state(services, provider.settings.lease, task, plan, step, step.row.is_some() || step.was_active, Some(&text))
+        .await?;
     Ok(match error.verdict() {
         Verdict::Done => Synced::Done,
         Verdict::Retry { after } => Synced::Later(after, text),
@@ -206,6 +213,7 @@ pub(super) async fn credentials(services: &Services, destination: &Destination) 
 /// Notes how a list stands for the person, while the claim is ours; says whether it was.
 async fn save_state(
     services: &Services,
+    lease: Duration,
     task: &Task,
     plan: &Plan,
     step: &Step,
@@ -225,7 +233,7 @@ async fn save_state(
     services
         .store
         .write(plan.subject.uuid(), move |tx: &mut WriteTx<'_>| {
-            if !tx.extend_lease(&task, Duration::from_secs(180))? {
+            if !tx.extend_lease(&task, lease)? {
                 return Ok(false);
             }
             tx.save_destination_state(&state)?;

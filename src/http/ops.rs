@@ -1,0 +1,146 @@
+//! The listener for those who run the house: whether it lives, whether it is ready for work, and its numbers. It has
+//! no log-in and nothing personal; it belongs on an address that the public cannot reach.
+//!
+//! Promises: every look ends within two seconds, and looking often costs the database little. Leaves to others: what
+//! is counted; the numbers come in as a function.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix_web::dev::Server;
+use actix_web::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
+use actix_web::middleware::DefaultHeaders;
+use actix_web::web::Data;
+use actix_web::{App, HttpResponse, HttpServer, get};
+use serde::Serialize;
+use tokio::runtime::Handle;
+use tokio::sync::Mutex;
+
+use crate::store::{DatabaseUrl, ReadTx, SchemaStanding, Store, StoreError};
+
+/// How long a look at the database may take.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a schema found current counts as current: the comparison opens a connection of its own.
+const SCHEMA_HOLDS: Duration = Duration::from_secs(10);
+
+/// Gives the metrics as text.
+pub type MetricsText = Arc<dyn Fn() -> String + Send + Sync>;
+
+/// What readiness is judged by.
+pub struct Readiness {
+    store: Store,
+    url: DatabaseUrl,
+    write_queue: usize,
+    runtime: Handle,
+    schema_seen: Mutex<Option<Instant>>,
+}
+
+/// What was found, check by check: `ok`, or what is wrong. Words only from here, as errors may quote an address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ReadinessReport {
+    /// `ready` or `not ready`.
+    pub status: &'static str,
+    /// Whether the database answers.
+    pub database: &'static str,
+    /// Whether its schema is this program's.
+    pub schema: &'static str,
+    /// Whether there is room before the writer.
+    pub write_queue: &'static str,
+}
+
+impl Readiness {
+    /// `write_queue` is how many calls may wait for a writer; `runtime` outlives the listener.
+    pub fn new(store: Store, url: DatabaseUrl, write_queue: usize, runtime: Handle) -> Self {
+        Self { store, url, write_queue, runtime, schema_seen: Mutex::new(None) }
+    }
+
+    /// Looks now.
+    pub async fn look(&self) -> ReadinessReport {
+        let database = self.database().await;
+        let schema = if database == "ok" { self.schema().await } else { "unknown" };
+        let full = self.store.write_queue_depth() >= self.write_queue;
+        let write_queue = if full { "full" } else { "ok" };
+        let all = [database, schema, write_queue].iter().all(|found| *found == "ok");
+        ReadinessReport { status: if all { "ready" } else { "not ready" }, database, schema, write_queue }
+    }
+
+    async fn database(&self) -> &'static str {
+        let look = self.store.read(|tx: &mut ReadTx<'_>| tx.canary().map(|_| ()));
+        match tokio::time::timeout(PATIENCE, look).await {
+            Ok(Ok(())) => "ok",
+            Ok(Err(StoreError::Busy(_))) => "busy",
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "not ready: the database");
+                "failed"
+            }
+            Err(_) => "too slow",
+        }
+    }
+
+    async fn schema(&self) -> &'static str {
+        // One look at a time; whoever waited finds what the one before found.
+        let look = async {
+            let mut seen = self.schema_seen.lock().await;
+            if seen.is_some_and(|at| at.elapsed() < SCHEMA_HOLDS) {
+                return "ok";
+            }
+            let (url, runtime) = (self.url.clone(), self.runtime.clone());
+            let standing = self.runtime.spawn_blocking(move || Store::schema_standing(&url, &runtime)).await;
+            let found = match standing {
+                Ok(Ok(SchemaStanding::Current)) => "ok",
+                Ok(Ok(SchemaStanding::Behind(_))) => "behind",
+                Ok(Ok(SchemaStanding::Newer(_))) => "newer",
+                Ok(Err(_)) | Err(_) => "unknown",
+            };
+            *seen = (found == "ok").then(Instant::now);
+            found
+        };
+        tokio::time::timeout(PATIENCE, look).await.unwrap_or("too slow")
+    }
+}
+
+/// The process answers.
+#[get("/healthz")]
+async fn healthz() -> HttpResponse {
+    HttpResponse::Ok().json(serde_json::json!({ "status": "ok" }))
+}
+
+/// The house can take work: 200, else 503; either way with what was found.
+#[get("/readyz")]
+async fn readyz(readiness: Data<Readiness>) -> HttpResponse {
+    let report = readiness.look().await;
+    match report.status {
+        "ready" => HttpResponse::Ok().json(report),
+        _ => HttpResponse::ServiceUnavailable().json(report),
+    }
+}
+
+/// The numbers, as Prometheus reads them.
+#[get("/metrics")]
+async fn numbers(text: Data<MetricsText>) -> HttpResponse {
+    HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body((*text.into_inner())())
+}
+
+/// A server on a bound listener; it runs while the answer is awaited.
+pub fn serve(readiness: Readiness, metrics: MetricsText, listener: TcpListener) -> std::io::Result<Server> {
+    let (readiness, metrics) = (Data::new(readiness), Data::new(metrics));
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(readiness.clone())
+            .app_data(metrics.clone())
+            .wrap(DefaultHeaders::new().add((CACHE_CONTROL, "no-store")).add((X_CONTENT_TYPE_OPTIONS, "nosniff")))
+            .service(healthz)
+            .service(readyz)
+            .service(numbers)
+    })
+    .workers(1)
+    .max_connections(64)
+    .client_request_timeout(Duration::from_secs(5))
+    .client_disconnect_timeout(Duration::from_secs(1))
+    .shutdown_timeout(1)
+    .disable_signals()
+    .listen(listener)?
+    .run();
+    Ok(server)
+}
