@@ -269,7 +269,8 @@ fn worker(section: OutboxSettings) -> WorkerSettings {
         lease,
         handover_lease,
         mail_attempts,
-        sync_attempts,
+        paused_look,
+        unreachable_look,
         max_age,
         retry_first,
         retry_cap,
@@ -286,14 +287,13 @@ fn worker(section: OutboxSettings) -> WorkerSettings {
         mail_workers,
         sync_workers,
         mail_attempts,
-        sync_attempts,
         max_age,
         retry_first,
         retry_cap,
         poll_interval,
         timetable_interval,
-        // Not a setting: nobody waits for it.
-        paused_look: WorkerSettings::default().paused_look,
+        paused_look,
+        unreachable_look,
     }
 }
 

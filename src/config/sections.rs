@@ -124,8 +124,10 @@ section! {
     handover_lease: Duration as Span = "RECONSENT_OUTBOX_HANDOVER_LEASE" or Fixed("660s");
     /// Attempts to hand a mail over, at most.
     mail_attempts: u32 as Count<u32> = "RECONSENT_OUTBOX_MAIL_ATTEMPTS" or Fixed("8");
-    /// Attempts to bring a change to the provider, at most.
-    sync_attempts: u32 as Count<u32> = "RECONSENT_OUTBOX_SYNC_ATTEMPTS" or Fixed("8");
+    /// Pause before a mail of a paused round is looked at again.
+    paused_look: Duration as Span = "RECONSENT_OUTBOX_PAUSED_LOOK" or Fixed("60s");
+    /// Pause before a mail is looked at again after the relay could not be reached.
+    unreachable_look: Duration as Span = "RECONSENT_OUTBOX_UNREACHABLE_LOOK" or Fixed("15s");
     /// Work older than this is given up.
     max_age: Duration as Span = "RECONSENT_OUTBOX_MAX_AGE" or Fixed("72h");
     /// Pause before the second attempt; each further pause is longer.

@@ -233,24 +233,25 @@ impl Clerk {
 
     fn settle_alone(&mut self, call: Box<dyn Call>) {
         let mut one = vec![call];
+        let mut last = StoreError::Retry;
         for attempt in 0..5_u32 {
             match self.commit(&mut one) {
                 Ok(()) => return,
                 Err(Trouble::Call { again: true, .. } | Trouble::Database(StoreError::Retry)) => {
                     std::thread::sleep(std::time::Duration::from_millis(2 << attempt));
                 }
-                Err(Trouble::Call { again: false, .. }) => break,
+                // Its own error, which it holds.
+                Err(Trouble::Call { again: false, .. }) => return one.into_iter().for_each(|call| call.answer()),
                 Err(Trouble::Database(error)) => {
                     tracing::error!(%error, "a commit failed");
-                    for call in one.drain(..) {
-                        call.fail(error.clone());
-                    }
-                    return;
+                    last = error;
+                    break;
                 }
             }
         }
+        // Nothing was committed: whatever the call had come to was rolled back with it.
         for call in one {
-            call.answer();
+            call.fail(last.clone());
         }
     }
 
@@ -283,7 +284,8 @@ enum Trouble {
 fn run_batch(conn: &mut Conn, batch: &mut [Box<dyn Call>]) -> Result<(), Trouble> {
     let begin = match conn {
         Conn::Sqlite(_) => "BEGIN IMMEDIATE",
-        Conn::Postgres(_) => "BEGIN",
+        // What the row locks are written for, whatever the server's default is.
+        Conn::Postgres(_) => "BEGIN ISOLATION LEVEL READ COMMITTED",
     };
     execute(conn, begin).map_err(Trouble::Database)?;
     for (at, call) in batch.iter_mut().enumerate() {

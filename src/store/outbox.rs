@@ -171,8 +171,8 @@ impl WriteTx<'_> {
         on!(self.writing(), c => diesel::insert_into(t::outbox).values(tasks).on_conflict((t::controller_id, t::kind, t::reference)).do_update().set((
             t::generation.eq(t::generation + 1),
             t::due_at.eq(diesel::upsert::excluded(t::due_at)),
-            // Parked work starts anew; claimed work stays with who has it.
-            t::attempts.eq(diesel::dsl::case_when::<_, _, diesel::sql_types::Integer>(t::state.eq(TaskState::Parked), 0).otherwise(t::attempts)),
+            // Work that waits or is parked starts anew; claimed work stays with who has it.
+            t::attempts.eq(diesel::dsl::case_when::<_, _, diesel::sql_types::Integer>(t::state.ne(TaskState::Claimed), 0).otherwise(t::attempts)),
             t::state.eq(diesel::dsl::case_when::<_, _, SmallInt>(t::state.eq(TaskState::Parked), TaskState::Queued).otherwise(t::state)),
         )).execute(c))?;
         Ok(())
@@ -214,6 +214,10 @@ impl WriteTx<'_> {
         let share = i64::try_from(limit.div_ceil(controllers.len()).max(1)).unwrap_or(i64::MAX);
         let mut claimed: Vec<Task> = Vec::new();
         for controller in controllers {
+            // No claim lies idle while its lease runs; the rotation gives the others their turn.
+            if claimed.len() >= limit {
+                break;
+            }
             let mut due: Vec<Task> = load_unclaimed!(
                 &mut *self.conn,
                 t::outbox

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use crate::domain::campaign::Answer;
 use crate::domain::consent::{Act, Command, Refusal};
 use crate::domain::event::Method;
-use crate::domain::ids::{LinkId, PurposeId};
+use crate::domain::ids::{LinkId, PurposeId, SubjectId};
 use crate::domain::link::LinkAction;
 use crate::domain::name::DisplayName;
 use crate::domain::purpose::Purpose;
@@ -127,14 +127,16 @@ pub async fn answer(services: &Services, token: &str, action: LinkAction, reply:
     let stop_id = LinkId::from_uuid(services.ids.random());
     let occasion = occasion_of(services, &question, action, evidence);
     let name = reply.name;
+    let shown_subject = question.link.subject_id;
     let written = services
         .store
         .write(question.link.subject_id.uuid(), move |tx: &mut WriteTx<'_>| {
+            // The person first, as everywhere, so that transactions lock in one order.
+            let row = tx.lock_subject(genuine.scope, shown_subject)?;
             let link = tx.lock_link(genuine.scope, genuine.link)?;
             if link.used_at.is_some() || link.superseded_at.is_some() {
                 return Ok(None);
             }
-            let row = tx.lock_subject(genuine.scope, link.subject_id)?;
             if row.erased_at.is_some() {
                 return Ok(None);
             }
@@ -282,7 +284,15 @@ pub async fn not_me(services: &Services, token: &str, evidence: Value) -> Result
     };
     let occasion = occasion_of(services, &question, LinkAction::NotMe, evidence);
     let purposes: Vec<PurposeId> = question.purposes.iter().map(|purpose| purpose.id).collect();
-    stop(services, genuine, purposes, Command::Withdraw { reason: SuppressionReason::NotMe }, occasion).await?;
+    stop(
+        services,
+        genuine,
+        question.link.subject_id,
+        purposes,
+        Command::Withdraw { reason: SuppressionReason::NotMe },
+        occasion,
+    )
+    .await?;
     Ok(shown)
 }
 
@@ -290,22 +300,23 @@ pub async fn not_me(services: &Services, token: &str, evidence: Value) -> Result
 pub(super) async fn stop(
     services: &Services,
     genuine: Genuine,
+    subject: SubjectId,
     purposes: Vec<PurposeId>,
     command: Command,
     occasion: Occasion,
 ) -> Result<(), Error> {
     let keys = services.keys.of(genuine.scope).await?;
     let house = services.clone();
-    let route = genuine.link.uuid();
+    let route = subject.uuid();
     services
         .store
         .write(route, move |tx: &mut WriteTx<'_>| {
+            let row = tx.lock_subject(genuine.scope, subject)?;
             let link = match tx.lock_link(genuine.scope, genuine.link) {
                 Ok(link) => link,
                 Err(StoreError::NotFound) => return Ok(()),
                 Err(error) => return Err(Error::from(error)),
             };
-            let row = tx.lock_subject(genuine.scope, link.subject_id)?;
             if row.erased_at.is_some() {
                 return Ok(());
             }

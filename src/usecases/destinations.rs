@@ -47,6 +47,29 @@ pub struct ListChoice {
     pub list_id: String,
 }
 
+/// A controller must not aim our client at the operator's own network (T-34): the provider is the one the operator
+/// set, or, in a house that is itself on loopback, something beside it.
+fn reachable(services: &Services, base_url: &str) -> Result<(), Error> {
+    let on_loopback = |text: &str| {
+        let url = url::Url::parse(text).ok();
+        url.is_some_and(|url| match url.host() {
+            Some(url::Host::Ipv4(address)) => address.is_loopback(),
+            Some(url::Host::Ipv6(address)) => address.is_loopback(),
+            Some(url::Host::Domain(name)) => name == "localhost",
+            None => false,
+        })
+    };
+    let beside = on_loopback(base_url) && on_loopback(&services.base_url);
+    if base_url == services.rules.provider_base_url || beside {
+        Ok(())
+    } else {
+        Err(Error::field(
+            "base_url",
+            format!("expected {}, the provider that the operator has set", services.rules.provider_base_url),
+        ))
+    }
+}
+
 /// Creates a destination; tells the address for the provider's webhooks, whose last part is a secret.
 pub async fn create_destination(
     services: &Services,
@@ -56,6 +79,7 @@ pub async fn create_destination(
 ) -> Result<(DestinationWithLists, String), Error> {
     let scope = asker.scope.ok_or(Error::UnknownCredential)?;
     let base_url = shape::api_root("base_url", new.base_url.as_deref().unwrap_or(&services.rules.provider_base_url))?;
+    reachable(services, &base_url)?;
     let client_id = shape::provider_id("client_id", &new.client_id)?;
     let api_key = new.api_key.expose().trim();
     if !(1..=200).contains(&api_key.len()) || !api_key.bytes().all(|b| b.is_ascii_graphic()) {

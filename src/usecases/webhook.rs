@@ -2,14 +2,16 @@
 //! stop is always safe; anything that would start somebody is not believed (T-43, PR-09).
 
 use crate::campaign_monitor::payload::EventKind as Told;
-use crate::campaign_monitor::{WebhookEvent, parse_batch};
+use crate::campaign_monitor::{WebhookEvent, Zone, parse_batch};
 use crate::crypto::ControllerKeys;
 use crate::crypto::secret::sha256;
 use crate::domain::consent::Command;
 use crate::domain::email::EmailAddress;
-use crate::domain::event::Method;
-use crate::domain::ids::{ControllerScope, PurposeId};
+use crate::domain::event::{EventKind, Method};
+use crate::domain::ids::{ControllerScope, PurposeId, SubjectId};
 use crate::domain::suppression::SuppressionReason;
+use crate::domain::time::Timestamp;
+use crate::store::destinations::Destination;
 use crate::store::{ReadTx, StoreError, WriteTx};
 
 use super::record::{Occasion, Person, apply, entry};
@@ -24,14 +26,18 @@ pub struct Received {
     pub ignored: usize,
 }
 
-/// Takes a batch in. The secret in the address finds the destination; a body that does not read is the caller's fault.
-pub async fn receive(services: &Services, secret: &str, body: &[u8]) -> Result<Received, Error> {
+/// Finds the destination that the secret in the address belongs to, before anything of the body is read.
+pub async fn find(services: &Services, secret: &str) -> Result<Destination, Error> {
     let hash = sha256(secret.as_bytes());
-    let destination = match services.store.read(move |tx: &mut ReadTx<'_>| tx.destination_by_webhook(&hash)).await {
-        Ok(destination) => destination,
-        Err(StoreError::NotFound) => return Err(Error::UnknownLink),
-        Err(error) => return Err(error.into()),
-    };
+    match services.store.read(move |tx: &mut ReadTx<'_>| tx.destination_by_webhook(&hash)).await {
+        Ok(destination) => Ok(destination),
+        Err(StoreError::NotFound) => Err(Error::UnknownLink),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Takes a batch in; a body that does not read is the caller's fault.
+pub async fn receive(services: &Services, destination: &Destination, body: &[u8]) -> Result<Received, Error> {
     let scope = ControllerScope::granted(destination.controller_id);
     let batch = parse_batch(body).map_err(|error| Error::field("body", error))?;
     let list_id = batch.list_id.clone().unwrap_or_default();
@@ -59,6 +65,7 @@ pub async fn receive(services: &Services, secret: &str, body: &[u8]) -> Result<R
                     purposes: purposes.clone(),
                     address,
                     reason,
+                    told_until: told_until(event, &destination.time_zone),
                     source: format!("destination:{}", destination.id),
                 };
                 let mut route = [0; 16];
@@ -84,8 +91,15 @@ fn stop_in(event: &WebhookEvent) -> Option<(EmailAddress, SuppressionReason)> {
     };
     match event.kind {
         Told::Deactivate => Some((EmailAddress::parse(event.email_address.as_deref()?).ok()?, reason)),
-        Told::Subscribe | Told::Update | Told::Unknown(_) => None,
+        Told::Update => Some((EmailAddress::parse(event.moved_from()?).ok()?, SuppressionReason::Withdrawn)),
+        Told::Subscribe | Told::Unknown(_) => None,
     }
+}
+
+/// The end of the minute in which the event says that it happened.
+fn told_until(event: &WebhookEvent, time_zone: &str) -> Option<Timestamp> {
+    let zone = Zone::named(time_zone).ok()?;
+    zone.window(event.date.as_deref()?).ok().map(|window| Timestamp::from_micros(window.latest))
 }
 
 struct Stop {
@@ -96,6 +110,8 @@ struct Stop {
     purposes: Vec<PurposeId>,
     address: EmailAddress,
     reason: SuppressionReason,
+    /// The latest moment at which it can have happened there, if the event says.
+    told_until: Option<Timestamp>,
     source: String,
 }
 
@@ -116,8 +132,12 @@ impl Stop {
         };
         let states = tx.destination_states(self.scope, found.id)?;
         let ours = states.iter().find(|state| state.list_id == self.list_id);
-        if ours.is_some_and(|state| !state.active) {
-            // Our own doing comes back as an echo (section 14.4).
+        if self.reason == SuppressionReason::Withdrawn && ours.is_some_and(|state| !state.active) {
+            // Our own doing comes back as an echo (section 14.4). A complaint or a bounce is news all the same.
+            return Ok(false);
+        }
+        if self.reason == SuppressionReason::Withdrawn && self.is_older_than_the_newest_yes(tx, found.id)? {
+            // Late news of a stop that the person has since undone here, by a newer act of her own.
             return Ok(false);
         }
         let person = Person::open(self.scope, &self.keys, tx.lock_subject(self.scope, found.id)?)?;
@@ -139,5 +159,18 @@ impl Stop {
             apply(tx, &*self.services.ids, &self.keys, &person, *purpose, command, &occasion)?;
         }
         Ok(true)
+    }
+
+    fn is_older_than_the_newest_yes(&self, tx: &mut WriteTx<'_>, subject: SubjectId) -> Result<bool, Error> {
+        let Some(told_until) = self.told_until else { return Ok(false) };
+        for purpose in &self.purposes {
+            for kind in [EventKind::Given, EventKind::Renewed] {
+                let newest = tx.latest_event(self.scope, subject, *purpose, kind)?;
+                if newest.is_some_and(|event| event.at > told_until) {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
     }
 }

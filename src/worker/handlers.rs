@@ -35,9 +35,9 @@ pub(super) async fn carry_out(worker: &Worker, task: Task) {
         Err(_) => "the work panicked".to_owned(),
     };
     tracing::error!(kind = task.kind.name(), reference = %task.reference, attempts = task.attempts, error = failure, "a task failed");
-    if let Err(error) =
-        put_back(worker, &task, worker.back_off(task.attempts), worker.settings.mail_attempts, &failure).await
-    {
+    // A change for a destination may be a stop: it is never given up by itself.
+    let most = if task.kind == TaskKind::Sync { u32::MAX } else { worker.settings.mail_attempts };
+    if let Err(error) = put_back(worker, &task, worker.back_off(task.attempts), most, &failure).await {
         // The lease runs out by itself.
         tracing::error!(%error, "putting a task back failed");
     }
@@ -53,6 +53,18 @@ async fn put_back(worker: &Worker, task: &Task, delay: Duration, most: u32, erro
         .store
         .write(task.reference.uuid(), move |tx: &mut WriteTx<'_>| {
             tx.put_back(&task, state, due, &error).map(|_| ()).map_err(Error::from)
+        })
+        .await
+}
+
+/// Back to the queue without counting the attempt.
+async fn postpone(worker: &Worker, task: &Task, delay: Duration) -> Result<(), Error> {
+    let (due, task) = (worker.services.clock.now().plus(delay), task.clone());
+    worker
+        .services
+        .store
+        .write(task.reference.uuid(), move |tx: &mut WriteTx<'_>| {
+            tx.postpone(&task, due).map(|_| ()).map_err(Error::from)
         })
         .await
 }
@@ -76,8 +88,9 @@ async fn mail(worker: &Worker, task: &Task) -> Result<(), Error> {
         Ok(lease) => lease,
         Err(error) => {
             metrics::counter!("reconsent_mails_total", "outcome" => "unreachable").increment(1);
-            let delay = worker.back_off(task.attempts);
-            return put_back(worker, task, delay, settings.mail_attempts, error.code()).await;
+            // Nothing was tried with this mail: it waits without counting, until the gate or its round ends it.
+            tracing::debug!(error = error.code(), "the relay cannot be reached");
+            return postpone(worker, task, worker.settings.unreachable_look).await;
         }
     };
     let Some(draft) = draft(&worker.services, task, lease.offers_smtputf8()).await? else {
@@ -101,8 +114,7 @@ async fn mail(worker: &Worker, task: &Task) -> Result<(), Error> {
     drop(lease);
     let attempted = Attempted::from_outcome(&outcome);
     let delay = worker.back_off(task.attempts);
-    let state =
-        settle(&worker.services, task, mail, attempted, delay, settings.mail_attempts, settings.max_age).await?;
+    let state = settle_surely(worker, task, mail, attempted, delay).await?;
     metrics::counter!("reconsent_mails_total", "outcome" => state.map_or("lost_claim", MailState::name)).increment(1);
     if state.is_some_and(|state| state != MailState::Accepted) {
         tracing::info!(mail = %task.reference, outcome = ?outcome, "a mail was not accepted");
@@ -110,13 +122,42 @@ async fn mail(worker: &Worker, task: &Task) -> Result<(), Error> {
     Ok(())
 }
 
-async fn sync(worker: &Worker, task: &Task) -> Result<(), Error> {
+/// What the relay has said is known and must not be lost to a busy store: it is settled again and again for as long as
+/// the claim may hold, rather than leave the mail as one whose answer was lost.
+async fn settle_surely(
+    worker: &Worker,
+    task: &Task,
+    mail: crate::store::mails::Mail,
+    attempted: Attempted,
+    delay: Duration,
+) -> Result<Option<MailState>, Error> {
     let settings = &worker.settings;
+    let until = Instant::now() + settings.handover_lease;
+    let mut pause = Duration::from_millis(20);
+    loop {
+        let (mail, attempted) = (mail.clone(), attempted.clone());
+        let settled =
+            settle(&worker.services, task, mail, attempted, delay, settings.mail_attempts, settings.max_age).await;
+        match settled {
+            Err(error) if Instant::now() + pause < until => {
+                tracing::warn!(%error, mail = %task.reference, "what the relay said could not be written down; trying again");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(Duration::from_secs(5));
+            }
+            other => return other,
+        }
+    }
+}
+
+async fn sync(worker: &Worker, task: &Task) -> Result<(), Error> {
     let (outcome, label) = match sync_subject(&worker.services, &worker.provider, task).await? {
         Synced::Done => (finish(worker, task).await, "done"),
+        Synced::Waiting(wait) => (postpone(worker, task, wait).await, "waiting"),
+        // A stop must reach the destination however long that is down: it is tried until it is done, and never parked
+        // for what may pass (WD-02). Metrics show how old the work is.
         Synced::Later(wait, text) => {
             let delay = worker.back_off(task.attempts).max(wait.unwrap_or(Duration::ZERO));
-            (put_back(worker, task, delay, settings.sync_attempts, &text).await, "later")
+            (put_back(worker, task, delay, u32::MAX, &text).await, "later")
         }
         // Attempts do not help: a person has to look.
         Synced::Stuck(text) => (put_back(worker, task, Duration::ZERO, 0, &text).await, "stuck"),

@@ -35,8 +35,6 @@ pub struct WorkerSettings {
     pub sync_workers: usize,
     /// Attempts at a mail (threat-model section 5).
     pub mail_attempts: u32,
-    /// Attempts at a person's sync before somebody has to look.
-    pub sync_attempts: u32,
     /// Age at which a mail is given up.
     pub max_age: Duration,
     /// First delay before another attempt.
@@ -49,6 +47,8 @@ pub struct WorkerSettings {
     pub timetable_interval: Duration,
     /// When a mail of a paused round is looked at again.
     pub paused_look: Duration,
+    /// When a mail is looked at again after the relay could not be reached.
+    pub unreachable_look: Duration,
 }
 
 impl Default for WorkerSettings {
@@ -60,13 +60,13 @@ impl Default for WorkerSettings {
             mail_workers: 10,
             sync_workers: 4,
             mail_attempts: 8,
-            sync_attempts: 8,
             max_age: Duration::from_secs(72 * 3600),
             retry_first: Duration::from_secs(5),
             retry_cap: Duration::from_secs(3600),
             poll_interval: Duration::from_millis(500),
             timetable_interval: Duration::from_secs(5),
-            paused_look: Duration::from_secs(15),
+            paused_look: Duration::from_secs(60),
+            unreachable_look: Duration::from_secs(15),
         }
     }
 }
@@ -114,8 +114,10 @@ impl Worker {
         let mut hands = JoinSet::new();
         while !*stop.borrow() {
             // Wait for a free hand before claiming, so that no claim lies idle.
-            let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { break };
-            drop(slot);
+            tokio::select! {
+                slot = Arc::clone(&slots).acquire_owned() => drop(slot),
+                _ = stop.changed() => continue,
+            }
             let free = slots.available_permits().min(self.settings.claim_batch.max(1));
             let bell = Arc::clone(&self.services.bell);
             let rung = bell.notified();
@@ -137,7 +139,8 @@ impl Worker {
                 continue;
             }
             for task in claimed {
-                let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { break };
+                // No more was claimed than there were free hands; what a stop leaves over runs out by its lease.
+                let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else { break };
                 let worker = self.clone();
                 hands.spawn(async move {
                     handlers::carry_out(&worker, task).await;

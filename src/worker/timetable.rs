@@ -29,6 +29,17 @@ pub(super) async fn run(worker: Worker, mut stop: watch::Receiver<bool>) {
     }
 }
 
+/// What is due for one controller.
+async fn look_after(worker: &Worker, scope: ControllerScope) -> Result<(), Error> {
+    let services = &worker.services;
+    expire_due(services, scope).await?;
+    lapse_due(services, scope).await?;
+    close_due(services, scope, services.clock.now()).await?;
+    forget_unconfirmed(services, scope).await?;
+    forget_unfinished(services, scope, UPLOADS_END).await?;
+    Ok(())
+}
+
 /// One round over everything that is due.
 pub(super) async fn round(worker: &Worker) -> Result<(), Error> {
     let services = &worker.services;
@@ -44,11 +55,10 @@ pub(super) async fn round(worker: &Worker) -> Result<(), Error> {
         after = Some(last.id);
         for controller in page {
             let scope = ControllerScope::granted(controller.id);
-            expire_due(services, scope).await?;
-            lapse_due(services, scope).await?;
-            forget_unconfirmed(services, scope).await?;
-            close_due(services, scope, services.clock.now()).await?;
-            forget_unfinished(services, scope, UPLOADS_END).await?;
+            // One controller's trouble is not another's: the round goes on.
+            if let Err(error) = look_after(worker, scope).await {
+                tracing::error!(%error, controller = %controller.id, "the timetable failed for a controller");
+            }
         }
     }
     forget_old(services).await?;

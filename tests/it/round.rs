@@ -33,7 +33,7 @@ both_engines! {
         browser.press("input[name='choice.newsletter'][value=yes]").await;
         browser.press("input[name='choice.tracking'][value=yes]").await;
         browser.press("form[method=post] button[type=submit]").await;
-        assert!(browser.count("[role=status]").await == 1, "WC-01: the result is told");
+        eventually("the result is told (WC-01)", async || (browser.count("[role=status]").await == 1).then_some(())).await;
         browser.close().await;
 
         let there = eventually("the subscriber is active", async || {

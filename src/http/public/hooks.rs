@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use crate::http::extract::{read_body, refuse_encoding};
 use crate::http::problem::{Problem, ProblemBody};
 use crate::usecases::Services;
-use crate::usecases::webhook::receive;
+use crate::usecases::webhook::{find, receive};
 
 /// Bytes of one delivery: a thousand events with custom fields are several megabytes (section 14.3).
 const BODY: usize = 10 * 1024 * 1024;
@@ -34,7 +34,8 @@ pub async fn campaign_monitor(
     payload: Payload,
 ) -> Result<Json<HookReceipt>, Problem> {
     refuse_encoding(&request)?;
+    let destination = find(&services, &secret).await?;
     let body = read_body(&request, payload.into_inner(), BODY).await?;
-    let received = receive(&services, &secret, &body).await?;
+    let received = receive(&services, &destination, &body).await?;
     Ok(Json(HookReceipt { stopped: received.stopped, ignored: received.ignored }))
 }

@@ -83,10 +83,15 @@ pub(super) async fn draft(services: &Services, task: &Task, smtputf8: bool) -> R
             }
             let person = Person::open(scope, &opened, subject)?;
             let purposes = tx.purposes_in_order(scope, &mail.purposes()?)?;
-            let asked = permitted(tx, &opened, &person, mail.kind, &purposes, now, &rules)?.unwrap_or_default();
+            let campaign = mail.campaign_id.map(|id| tx.campaign(scope, id)).transpose()?;
+            // A mail that will not go out now is not rendered in vain; the hand-over says why.
+            let held = campaign.as_ref().is_some_and(|round| !round.status.sends() || round.deadline <= now);
+            let asked = match held {
+                true => Vec::new(),
+                false => permitted(tx, &opened, &person, mail.kind, &purposes, now, &rules)?.unwrap_or_default(),
+            };
             let notice = tx.notice(scope, mail.notice_id)?;
             let policy = tx.policy_version(scope, notice.policy_version)?;
-            let campaign = mail.campaign_id.map(|id| tx.campaign(scope, id)).transpose()?;
             let standings = tx.consents_among(scope, &[person.row.id], &asked)?;
             let basis =
                 standings.first().map(crate::store::consents::Consent::standing).map(|s: Standing| match s.basis {

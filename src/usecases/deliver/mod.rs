@@ -92,10 +92,11 @@ impl Handing {
     fn run(&self, tx: &mut WriteTx<'_>) -> Result<HandOver, Error> {
         let (scope, now) = (self.task.scope(), self.services.clock.now());
         let id = MailId::from_uuid(self.task.reference.uuid());
+        // The person first, as everywhere, so that transactions lock in one order.
+        let row = tx.lock_subject(scope, self.draft.subject())?;
         if !tx.extend_lease(&self.task, self.pace.lease)? {
             return Ok(HandOver::NotOurs);
         }
-        let row = tx.lock_subject(scope, self.draft.subject())?;
         let mail = match tx.lock_mail(scope, id) {
             Ok(mail) => mail,
             Err(StoreError::NotFound) => {

@@ -79,6 +79,8 @@ pub async fn settle(
         .store
         .write(task.reference.uuid(), move |tx: &mut WriteTx<'_>| {
             let (scope, now) = (task.scope(), house.clock.now());
+            // The person first, as everywhere, so that transactions lock in one order.
+            let row = tx.lock_subject(scope, mail.subject_id)?;
             if !tx.extend_lease(&task, Duration::from_secs(60))? {
                 return Ok(None);
             }
@@ -86,7 +88,6 @@ pub async fn settle(
                 cancel(tx, &task, &mail, Reason::EaiUnsupported, now)?;
                 return Ok(Some(MailState::Cancelled));
             }
-            let row = tx.lock_subject(scope, mail.subject_id)?;
             let hold = tx.controller(scope)?.hold_uncertain;
             let policy = if hold { UncertainPolicy::Hold } else { UncertainPolicy::RetryOnce };
             let too_old = now.since(mail.created_at) > oldest;

@@ -62,6 +62,8 @@ pub struct Provider {
 pub enum Synced {
     /// In step.
     Done,
+    /// Nothing was tried: look again after this time.
+    Waiting(Duration),
     /// Try again, not before this much time; the text is for the log and the record.
     Later(Option<Duration>, String),
     /// A person has to look.
@@ -142,21 +144,27 @@ async fn take_step(
         Admission::Go(permit) => permit,
         Admission::Wait { until_ms } => {
             let wait = Duration::from_millis(until_ms.saturating_sub(now_ms));
-            return Ok(Synced::Later(Some(wait), "the provider is being left alone for a while".to_owned()));
+            return Ok(Synced::Waiting(wait));
         }
     };
     let client = provider.client(&step.destination.base_url)?;
     let credentials = credentials(services, &step.destination).await?;
     let account = client.account(&credentials);
+    let hold = outcome::Hold { services, task, lease: provider.settings.lease };
     // What is about to be brought about is on disk before the call, so that a lost answer leaves a trace (section 7).
-    if step.row.is_some()
-        && !save_state(services, provider.settings.lease, task, plan, step, true, Some("about to be added")).await?
-    {
-        return Ok(Synced::Later(Some(Duration::ZERO), "another worker took over".to_owned()));
-    }
     let result = match &step.row {
-        Some(row) => outcome::add(services, &account, plan, step, row).await,
-        None => outcome::remove(&account, plan, step).await,
+        Some(row) => match hold.confirm(step).await {
+            Ok(()) => {
+                let lease = provider.settings.lease;
+                if save_state(services, lease, task, plan, step, true, Some("about to be added")).await? {
+                    outcome::add(services, &hold, &account, plan, step, row).await
+                } else {
+                    Err(outcome::Trouble::Changed)
+                }
+            }
+            Err(trouble) => Err(trouble),
+        },
+        None => outcome::remove(&hold, &account, plan, step).await,
     };
     let failed = matches!(&result, Err(outcome::Trouble::Call(error)) if error.counts_against_breaker());
     provider.report(step.destination.id, permit, failed, now_ms);
@@ -170,6 +178,7 @@ async fn take_step(
             save_state(services, provider.settings.lease, task, plan, step, step.row.is_some(), Some(&text)).await?;
             Ok(Synced::Stuck(text))
         }
+        Err(outcome::Trouble::Changed) => Ok(Synced::Waiting(Duration::ZERO)),
         Err(outcome::Trouble::House(error)) => Err(error),
     }
 }

@@ -1,14 +1,18 @@
 //! Making one step at the provider, and what to do when they hold a stop (section 18 of the provider's contract): a
 //! stop there yields only to a consent event that is newer; otherwise it is a withdrawal here.
 
+use std::time::Duration;
+
 use crate::campaign_monitor::{
     Account, CallError, Direction, NewSubscriber, OrderField, PageRequest, RowResult, Verdict, Zone, normalise_address,
 };
 use crate::domain::consent::Command;
 use crate::domain::event::Method;
+use crate::domain::ids::{ControllerScope, EventId, SubjectId};
 use crate::domain::suppression::SuppressionReason;
 use crate::domain::time::Timestamp;
-use crate::store::WriteTx;
+use crate::store::outbox::Task;
+use crate::store::{ReadTx, StoreError, WriteTx};
 
 use super::super::record::{Occasion, Person, apply};
 use super::super::{Error, Services};
@@ -23,6 +27,8 @@ pub enum Trouble {
     Call(CallError),
     /// A person has to look.
     Stuck(String),
+    /// The record has changed since the plan was read, or another worker took over: to be planned anew.
+    Changed,
     /// Something of ours failed.
     House(Error),
 }
@@ -42,6 +48,7 @@ impl From<Error> for Trouble {
 /// Makes the person active; says whether they are in the end.
 pub async fn add(
     services: &Services,
+    hold: &Hold<'_>,
     account: &Account<'_>,
     plan: &Plan,
     step: &Step,
@@ -55,7 +62,7 @@ pub async fn add(
         RowResult::Refused { code } => code,
     };
     match outcome.result_of(&row.email_address).verdict() {
-        Verdict::TheyStopped { code } => they_stopped(services, account, plan, step, row, code).await,
+        Verdict::TheyStopped { code } => they_stopped(services, hold, account, plan, step, row, code).await,
         Verdict::Done => Ok(true),
         Verdict::Retry { .. } | Verdict::NeedsPerson(_) => {
             Err(Trouble::Stuck(format!("refused there with code {code}")))
@@ -64,7 +71,8 @@ pub async fn add(
 }
 
 /// Takes the person off. That they are not there is the goal reached.
-pub async fn remove(account: &Account<'_>, plan: &Plan, step: &Step) -> Result<bool, Trouble> {
+pub async fn remove(hold: &Hold<'_>, account: &Account<'_>, plan: &Plan, step: &Step) -> Result<bool, Trouble> {
+    hold.confirm(step).await?;
     account.unsubscribe(&step.list_id, &plan.address).await?;
     Ok(false)
 }
@@ -72,6 +80,7 @@ pub async fn remove(account: &Account<'_>, plan: &Plan, step: &Step) -> Result<b
 /// They hold a stop. Newer consent here starts the person again, alone and named; else it is a stop here too.
 async fn they_stopped(
     services: &Services,
+    hold: &Hold<'_>,
     account: &Account<'_>,
     plan: &Plan,
     step: &Step,
@@ -99,6 +108,8 @@ async fn they_stopped(
         mirror(services, plan, step, code).await?;
         return Ok(false);
     }
+    // Looking things up there took a while: what was planned must still be what is wanted (PR-09).
+    hold.confirm(step).await?;
     if code == 204 {
         account.unsuppress(&step.destination.client_id, &plan.address).await?;
     }
@@ -167,16 +178,59 @@ async fn mirror(services: &Services, plan: &Plan, step: &Step, code: u32) -> Res
         Some(format!("destination:{}", step.destination.id)),
     );
     tracing::info!(code, list = %step.list_id, "a stop at the destination is recorded as a withdrawal");
-    services
+    let planned = step.event;
+    let mirrored = services
         .store
         .write(subject.uuid(), move |tx: &mut WriteTx<'_>| {
             let person = Person::open(scope, &keys, tx.lock_subject(scope, subject)?)?;
+            // A yes that came meanwhile is newer than what they hold.
+            if newest_event(tx, scope, subject)? != Some(planned) {
+                return Ok(false);
+            }
             for purpose in &purposes {
                 let command = Command::Withdraw { reason: SuppressionReason::Withdrawn };
                 apply(tx, &*house.ids, &keys, &person, *purpose, command, &occasion)?;
             }
-            Ok::<_, Error>(())
+            Ok::<_, Error>(true)
         })
         .await?;
-    Ok(())
+    if mirrored { Ok(()) } else { Err(Trouble::Changed) }
+}
+
+/// The newest event that is on record about a person's consents.
+pub fn newest_event(
+    tx: &mut ReadTx<'_>,
+    scope: ControllerScope,
+    subject: SubjectId,
+) -> Result<Option<EventId>, StoreError> {
+    Ok(tx.consents_of(scope, subject)?.iter().map(|consent| consent.event_id).max())
+}
+
+/// The claim under which a step is made.
+pub struct Hold<'a> {
+    /// The services.
+    pub services: &'a Services,
+    /// The claim.
+    pub task: &'a Task,
+    /// How long it is to hold from now.
+    pub lease: Duration,
+}
+
+impl Hold<'_> {
+    /// Lengthens the claim and makes sure that nothing has changed about the person since the plan was read, so that a
+    /// worker that was slow does not undo what a person has decided since (T-07).
+    pub async fn confirm(&self, step: &Step) -> Result<(), Trouble> {
+        let (task, lease, planned) = (self.task.clone(), self.lease, step.event);
+        let (scope, subject) = (task.scope(), SubjectId::from_uuid(task.reference.uuid()));
+        let holds = self
+            .services
+            .store
+            .write(subject.uuid(), move |tx: &mut WriteTx<'_>| {
+                tx.lock_subject(scope, subject)?;
+                let unchanged = newest_event(tx, scope, subject)? == Some(planned);
+                Ok::<_, Error>(unchanged && tx.extend_lease(&task, lease)?)
+            })
+            .await?;
+        if holds { Ok(()) } else { Err(Trouble::Changed) }
+    }
 }

@@ -147,7 +147,7 @@ both_engines! {
         }).await;
 
         world.emulator.unsubscribe_as_person(LIST, "person0@example.org");
-        let told = json!({ "ListID": LIST, "Events": [{ "Type": "Deactivate", "Date": "2026-11-24 10:00:00",
+        let told = json!({ "ListID": LIST, "Events": [{ "Type": "Deactivate", "Date": "2026-11-25 09:00:00",
             "EmailAddress": "Person0@Example.org", "Name": "", "State": "Unsubscribed", "CustomFields": [] }] });
         let receipt = app.nobody().post(&shop.webhook, told.clone()).await.expect(200).json;
         assert_eq!(receipt["stopped"], 1);

@@ -52,6 +52,7 @@ pub fn quick() -> WorkerSettings {
         retry_first: Duration::ZERO,
         retry_cap: Duration::ZERO,
         paused_look: Duration::ZERO,
+        unreachable_look: Duration::ZERO,
         ..WorkerSettings::default()
     }
 }
