@@ -4,14 +4,14 @@ use std::net::TcpListener;
 
 use actix_web::dev::Server;
 use actix_web::web::{Data, PathConfig, PayloadConfig, QueryConfig};
-use actix_web::{App, HttpServer, ResponseError, middleware::from_fn};
+use actix_web::{App, HttpServer, middleware::from_fn};
 use utoipa_actix_web::AppExt;
 use utoipa_swagger_ui::SwaggerUi;
 
 use crate::usecases::Services;
 
 use super::problem::{Kind, Problem};
-use super::{HttpSettings, middleware, routes};
+use super::{HttpSettings, middleware, public, routes};
 
 /// A server on a bound listener; it runs while the answer is awaited.
 pub fn serve(services: Services, settings: HttpSettings, listener: TcpListener) -> std::io::Result<Server> {
@@ -37,7 +37,7 @@ pub fn serve(services: Services, settings: HttpSettings, listener: TcpListener) 
         let pages = SwaggerUi::new("/docs/{_:.*}").config(utoipa_swagger_ui::Config::from("/openapi.json"));
         app.service(actix_web::web::redirect("/docs", "/docs/"))
             .service(pages)
-            .default_service(actix_web::web::to(|| async { Problem::of(Kind::NotFound).error_response() }))
+            .default_service(actix_web::web::to(public::not_found))
             .wrap(from_fn(middleware::around))
     })
     .workers(workers)

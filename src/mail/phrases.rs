@@ -32,6 +32,7 @@ pub struct Phrases {
     pub confirm_until: &'static str,
     pub ignore: &'static str,
     pub not_me: &'static str,
+    pub policy: &'static str,
     pub basis_consent: &'static str,
     pub basis_soft_opt_in: &'static str,
     pub basis_charity: &'static str,
@@ -76,6 +77,7 @@ static ENGLISH: Phrases = Phrases {
     confirm_until: "The link works until {until}.",
     ignore: "If this was not you, ignore this mail. Without your confirmation nothing is sent to you, and the request is deleted.",
     not_me: "This was not me: never mail me",
+    policy: "Privacy policy, version {label}",
     basis_consent: "You once agreed to receive mail from {controller}.",
     basis_soft_opt_in: "You bought or asked about something at {controller} and did not say no to mail about similar things.",
     basis_charity: "You supported {controller} or showed interest in its work and did not say no to mail about it.",
@@ -120,6 +122,7 @@ static GERMAN: Phrases = Phrases {
     confirm_until: "Der Link gilt bis zum {until}.",
     ignore: "Wenn Sie das nicht waren, beachten Sie diese E-Mail nicht. Ohne Ihre Bestätigung wird Ihnen nichts gesendet, und die Anfrage wird gelöscht.",
     not_me: "Das war ich nicht: nie wieder E-Mails an mich",
+    policy: "Datenschutzerklärung, Fassung {label}",
     basis_consent: "Sie haben einmal zugestimmt, E-Mails von {controller} zu erhalten.",
     basis_soft_opt_in: "Sie haben bei {controller} etwas gekauft oder angefragt und E-Mails zu Ähnlichem nicht abgelehnt.",
     basis_charity: "Sie haben {controller} unterstützt oder Interesse gezeigt und E-Mails dazu nicht abgelehnt.",
@@ -174,6 +177,12 @@ impl Phrases {
             [one] => one.clone(),
             [most @ .., last] => format!("{} {} {last}", most.join(", "), self.and),
         }
+    }
+
+    /// The policy version as a link's words.
+    #[must_use]
+    pub fn policy_version(&self, label: &str) -> String {
+        fill(self.policy, &[("label", label)])
     }
 
     /// Why this person may be written to, as a sentence; `kind` is the basis's stable name.

@@ -166,7 +166,7 @@ dl{display:grid;grid-template-columns:fit-content(33%) minmax(0,1fr);gap:.15rem 
 dt{color:var(--soft);overflow-wrap:anywhere}dd{margin:0;overflow-wrap:anywhere}\
 pre{white-space:pre-wrap;overflow-wrap:anywhere;background:var(--card);border:1px solid var(--line);\
 border-radius:.5rem;padding:1rem;margin:.5rem 0;font:.875rem/1.5 ui-monospace,monospace}\
-iframe{width:100%;height:36rem;border:1px solid var(--line);border-radius:.5rem;background:#fff}\
+iframe{width:100%;height:64rem;border:1px solid var(--line);border-radius:.5rem;background:#fff}\
 summary{cursor:pointer;padding:.5rem 0;font-weight:600}\
 button{font:inherit;font-size:.9rem;padding:.4rem .8rem;border:1px solid var(--line);border-radius:.4rem;\
 background:var(--ground);color:var(--ink);cursor:pointer}button:hover{border-color:var(--accent)}\

@@ -21,6 +21,9 @@ use super::record::{Occasion, Person, apply};
 use super::sign_up::Choice;
 use super::{Error, Services};
 
+/// Under which name a used link's answer keeps the link that stops it; no purpose has an underscore in its name.
+const STOP_LINK: &str = "_stop";
+
 /// What came back from a page.
 #[derive(Debug, Clone)]
 pub struct Reply {
@@ -150,7 +153,7 @@ pub async fn answer(services: &Services, token: &str, action: LinkAction, reply:
                 let outcome = apply(tx, &*house.ids, &keys, &person, purpose.id, command, &occasion);
                 recorded.push((purpose.clone(), verdict(outcome, *choice)?));
             }
-            finish(tx, &mut person, &link, &recorded, name.as_ref(), &occasion)?;
+            finish(tx, &mut person, &link, &recorded, name.as_ref(), stop_id, &occasion)?;
             write_stop_link(tx, &link, stop_id, &recorded, &occasion)?;
             Ok::<_, Error>(Some(recorded))
         })
@@ -228,10 +231,14 @@ fn finish(
     link: &Link,
     recorded: &[(Purpose, Recorded)],
     corrected: Option<&DisplayName>,
+    stop: LinkId,
     occasion: &Occasion,
 ) -> Result<(), Error> {
-    let answer: Map<String, Value> =
+    let mut answer: Map<String, Value> =
         recorded.iter().map(|(purpose, what)| (purpose.slug.to_string(), Value::from(what.name()))).collect();
+    if recorded.iter().any(|(_, what)| *what == Recorded::Yes) {
+        answer.insert(STOP_LINK.to_owned(), json!(stop));
+    }
     tx.use_link(person.scope, link.id, &Value::Object(answer).to_string(), occasion.now)?;
     if let Some(campaign) = link.campaign_id {
         let said = if recorded.iter().any(|(_, what)| *what == Recorded::Yes) { Answer::Yes } else { Answer::No };
@@ -241,6 +248,16 @@ fn finish(
         person.set_name(tx, name)?;
     }
     Ok(())
+}
+
+/// Where a yes that was given by this link can be stopped, for the page of a used link; makes nothing (LK-01).
+pub async fn where_to_stop(services: &Services, question: &Question) -> Result<Option<String>, Error> {
+    let kept: Value = question.link.answer.as_deref().map(serde_json::from_str).transpose()?.unwrap_or_default();
+    let Some(stop) = kept.get(STOP_LINK).and_then(Value::as_str).and_then(|id| id.parse::<LinkId>().ok()) else {
+        return Ok(None);
+    };
+    let signer = services.keys.signer(question.scope).await?;
+    Ok(Some(format!("/u/{}", signer.sign(&Claims::withdrawal(stop)))))
 }
 
 /// After a yes the page shows where to stop it, as easy as it was to begin (WD-01).

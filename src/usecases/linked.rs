@@ -1,7 +1,8 @@
 //! What a signed link leads to: the record behind it, and how it stands. Opening changes nothing (LK-01).
 
+use crate::domain::consent::ConsentState;
 use crate::domain::email::EmailAddress;
-use crate::domain::ids::{ControllerScope, LinkId};
+use crate::domain::ids::{ControllerScope, LinkId, PurposeId};
 use crate::domain::link::LinkAction;
 use crate::domain::purpose::Purpose;
 use crate::domain::time::Timestamp;
@@ -56,8 +57,10 @@ pub struct Question {
     pub masked_address: String,
     /// The name, masked.
     pub masked_name: Option<String>,
-    /// Keys of forms through which the person can sign up again.
+    /// Key of the form through which the person can sign up again.
     pub form_key: Option<String>,
+    /// What stands on record now, and since when.
+    pub present: Vec<(PurposeId, ConsentState, Timestamp)>,
 }
 
 /// How a genuine link stands.
@@ -100,7 +103,7 @@ pub async fn standing(services: &Services, genuine: Genuine, action: LinkAction)
                 return Ok(LinkStanding::Gone);
             }
             let person = Person::open(scope, &keys, subject)?;
-            let question = Box::new(question(tx, scope, link, &person)?);
+            let question = Box::new(question(tx, scope, link, &person, now)?);
             let link = &question.link;
             Ok(match (link.used_at, link.superseded_at) {
                 (Some(used), _) => {
@@ -117,11 +120,19 @@ pub async fn standing(services: &Services, genuine: Genuine, action: LinkAction)
         .await
 }
 
-fn question(tx: &mut ReadTx<'_>, scope: ControllerScope, link: Link, person: &Person) -> Result<Question, Error> {
+fn question(
+    tx: &mut ReadTx<'_>,
+    scope: ControllerScope,
+    link: Link,
+    person: &Person,
+    now: Timestamp,
+) -> Result<Question, Error> {
     let purposes = tx.purposes_in_order(scope, &link.purposes()?)?;
     let notice = link.notice_id.map(|id| tx.notice(scope, id)).transpose()?;
     let policy = notice.as_ref().map(|notice| tx.policy_version(scope, notice.policy_version)).transpose()?;
     let form_key = form_for(tx, scope, &link)?;
+    let consents = tx.consents_among(scope, &[person.row.id], &link.purposes()?)?;
+    let present = consents.iter().map(|c| (c.purpose_id, c.standing().effective(now), c.changed_at)).collect();
     Ok(Question {
         scope,
         controller: tx.controller(scope)?,
@@ -131,6 +142,7 @@ fn question(tx: &mut ReadTx<'_>, scope: ControllerScope, link: Link, person: &Pe
         masked_address: EmailAddress::masked(&person.address),
         masked_name: person.name()?.map(|name| name.masked()),
         form_key,
+        present,
         link,
     })
 }

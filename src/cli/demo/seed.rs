@@ -149,13 +149,16 @@ async fn policy(services: &Services, api: &Api, plan: &Plan) -> Result<String, F
         let day = contacts::day_before(now, age);
         let version = json!({
             "text": format!(
-                "# Privacy policy of {name}\n\nWe, {name}, send mail only to people who said that they want it. We keep \
+                "<!doctype html><html lang=\"en-GB\"><meta charset=\"utf-8\"><meta name=\"viewport\" \
+                 content=\"width=device-width\"><title>Privacy policy of {name}</title><style>body{{font:1rem/1.6 \
+                 system-ui,sans-serif;max-width:38rem;margin:2rem auto;padding:0 1rem}}</style>\
+                 <h1>Privacy policy of {name}</h1><p>We, {name}, send mail only to people who said that they want it. We keep \
                  your address and your name for that, and the proof of what you chose. You can stop it at any time by \
-                 the link in every mail. We give your details to nobody but the service that sends our mail.\n\n\
-                 We keep them until you stop it, or until two years have passed without a new yes.\n\n{change}\n",
+                 the link in every mail. We give your details to nobody but the service that sends our mail.</p>\
+                 <p>We keep them until you stop it, or until two years have passed without a new yes.</p><p>{change}</p></html>",
                 name = plan.name
             ),
-            "format": "text/markdown", "label": day, "language": "en-GB", "in_force_from": day, "material": material,
+            "format": "text/html", "label": day, "language": "en-GB", "in_force_from": day, "material": material,
         });
         newest = text(&api.post(&format!("/v1/policies/{id}/versions"), &version).await?, "id")?;
     }

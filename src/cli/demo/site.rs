@@ -20,7 +20,7 @@ impl Page {
         let question = |slug: &str, label: &str| {
             format!(
                 "<fieldset><legend>{label}</legend>\
-                 <label><input type=\"radio\" name=\"choice.{slug}\" value=\"yes\" required> Yes</label> \
+                 <label><input type=\"radio\" name=\"choice.{slug}\" value=\"yes\"> Yes</label> \
                  <label><input type=\"radio\" name=\"choice.{slug}\" value=\"no\"> No</label></fieldset>"
             )
         };
@@ -31,7 +31,7 @@ impl Page {
         Self(format!(
             "<!doctype html>\n<html lang=\"en-GB\"><head><meta charset=\"utf-8\"><title>{name}</title>\n\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-             <style>body{{font:1rem/1.5 system-ui,sans-serif;max-width:36rem;margin:2rem auto;padding:0 1rem}}\
+             <style>body{{font:1rem/1.5 system-ui,sans-serif;max-width:36rem;margin:2rem auto;padding:0 1rem}}*{{box-sizing:border-box}}\
              fieldset,p{{margin:1rem 0}}input[type=email],input[type=text]{{font:inherit;width:100%;padding:.4rem}}\
              button{{font:inherit;padding:.5rem 1.5rem}}label{{display:inline-block;min-width:4rem}}</style></head>\n\
              <body><h1>{name}</h1>\n\
@@ -43,7 +43,7 @@ impl Page {
              {newsletter}\n{offers}\n\
              <p>You can stop each at any time, by the link in every mail.</p>\n\
              <p><button type=\"submit\">Send</button></p></form>\n\
-             <p>The same form as a page of the service: <a href=\"{base_url}/f/{key}\">{base_url}/f/{key}</a></p>\n\
+             <p><a href=\"{base_url}/f/{key}\">The same form as a page of the service</a></p>\n\
              </body></html>\n"
         ))
     }

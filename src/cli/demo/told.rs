@@ -54,6 +54,7 @@ pub(super) fn tell(at: &Addresses, kept: &Kept, seeded: &Seeded, as_json: bool) 
            a customer's site  {site_url}\n  \
            the mails sent     {inbox_url}\n  \
            the mailing lists  {campaign_monitor_url}\n  \
+           the API, explained {base_url}/docs/\n  \
            health, numbers    {ops_url}/readyz  {ops_url}/metrics\n\n\
          Try:\n  \
            1. Open a mail of {name} in the inbox and answer it: only now does the person appear on the list.\n  \

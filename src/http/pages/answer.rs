@@ -17,7 +17,7 @@ pub struct AnswerPage {
     pub notice: Notice,
     /// What is held.
     pub held: Held,
-    /// When the present consent ends if nobody answers (RP-06).
+    /// Until when the link can be answered.
     pub ends: Option<Timestamp>,
     /// Opaque, bound to this link for a short time (LK-04).
     pub nonce: String,

@@ -163,7 +163,7 @@ fn results_are_announced_and_problems_are_linked() {
 #[test]
 fn the_page_after_the_form_tells_nothing_about_the_address() {
     let page = render_form_done(&FormDonePage::samples()[0]);
-    assert!(page.contains("If a confirmation is needed") && !page.contains('@'), "R-20");
+    assert!(page.contains("Where one has to be confirmed") && !page.contains('@'), "R-20");
 }
 
 #[test]
@@ -238,17 +238,4 @@ fn a_page_that_cannot_be_rendered_says_so_kindly() {
     struct Nothing {}
     let page = super::engine::render("form.html", &Nothing {});
     assert!(page.contains("cannot be shown") && try_render("form.html", &Nothing {}).is_err());
-}
-
-/// `cargo test pages -- --ignored` writes every sample to `target/pages`, to be looked at in a browser.
-#[test]
-#[ignore = "writes files to look at"]
-fn write_the_samples() {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("target/pages");
-    std::fs::create_dir_all(folder.join("assets")).unwrap();
-    let (path, css) = stylesheet();
-    std::fs::write(folder.join(path.trim_start_matches('/')), css).unwrap();
-    for (name, page) in pages() {
-        std::fs::write(folder.join(format!("{name}.html")), page).unwrap();
-    }
 }

@@ -6,16 +6,16 @@ use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse, ResponseError, route};
 use serde_json::Value;
 
+use crate::domain::consent::ConsentState;
 use crate::domain::link::LinkAction;
 use crate::domain::name::DisplayName;
-use crate::domain::time::Timestamp;
 use crate::http::extract::{ClientInfo, expect_media, read_body, settings};
 use crate::http::pages::{
     AnswerPage, ConfirmPage, DecidedPage, Frame, Held, Href, LinkProblem, LinkProblemPage, Notice, Outcome,
     Problem as PageProblem, Recorded as PageRecorded, Trouble, negotiate, render_answer, render_confirm,
     render_decided, render_link_problem,
 };
-use crate::usecases::answer::{Again, Answered, Recorded, Reply, answer};
+use crate::usecases::answer::{Again, Answered, Recorded, Reply, answer, where_to_stop};
 use crate::usecases::linked::{LinkStanding, Question, open_link};
 use crate::usecases::{Error, Services, nonce};
 
@@ -72,7 +72,7 @@ fn language(request: &HttpRequest) -> &'static str {
 async fn show(request: &HttpRequest, services: &Services, token: &str, action: LinkAction) -> HttpResponse {
     match open_link(services, token, action).await {
         Ok(LinkStanding::Open(question)) => page(StatusCode::OK, ask(services, &question, "", Vec::new())),
-        Ok(other) => not_open(other, language(request)),
+        Ok(other) => not_open(services, other, language(request)).await,
         Err(error) => unknown_or(error, language(request)),
     }
 }
@@ -95,40 +95,51 @@ pub(super) fn unknown_or(error: Error, lang: &str) -> HttpResponse {
 }
 
 /// A genuine link that cannot be answered.
-pub(super) fn not_open(standing: LinkStanding, lang: &str) -> HttpResponse {
+async fn not_open(services: &Services, standing: LinkStanding, lang: &str) -> HttpResponse {
     let (question, status, problem) = match standing {
         // Nobody is on record behind it: told like a link that is not ours.
         LinkStanding::Gone | LinkStanding::Open(_) => return unknown_or(Error::UnknownLink, lang),
         LinkStanding::Expired(question) => (question, StatusCode::GONE, LinkProblem::Expired),
         LinkStanding::Superseded(question) => (question, StatusCode::GONE, LinkProblem::Superseded),
-        LinkStanding::Used(question, answer, at) => {
-            let outcomes = kept_outcomes(&question, answer.as_deref(), at);
+        LinkStanding::Used(question, _, _) => {
+            let outcomes = present_outcomes(&question);
             (question, StatusCode::OK, LinkProblem::Used(outcomes))
         }
     };
-    let shown = LinkProblemPage {
-        frame: frame(&question),
-        problem,
-        withdraw: None,
-        sign_up: sign_up_again(&question),
-        site: None,
+    let yes =
+        matches!(&problem, LinkProblem::Used(outcomes) if outcomes.iter().any(|o| o.recorded == PageRecorded::Yes));
+    let all_yes =
+        matches!(&problem, LinkProblem::Used(outcomes) if outcomes.iter().all(|o| o.recorded == PageRecorded::Yes));
+    let withdraw = match where_to_stop(services, &question).await {
+        Ok(path) => path.filter(|_| yes).as_deref().and_then(Href::parse),
+        Err(error) => return failure(&error, lang),
     };
+    let sign_up = sign_up_again(&question).filter(|_| !all_yes);
+    let shown = LinkProblemPage { frame: frame(&question), problem, withdraw, sign_up, site: None };
     page(status, render_link_problem(&shown))
 }
 
-/// What a used link decided, as kept with it.
-fn kept_outcomes(question: &Question, answer: Option<&str>, at: Timestamp) -> Vec<Outcome> {
-    let kept: Value = answer.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-    let stopped = kept.get("stopped").is_some();
-    question
-        .purposes
-        .iter()
-        .filter_map(|purpose| {
-            let recorded = kept.get(purpose.slug.as_str()).and_then(Value::as_str).and_then(Recorded::from_name);
-            let shown = recorded.map(on_page).or(stopped.then_some(PageRecorded::Stopped))?;
-            Some(Outcome { label: label(question, purpose.slug.as_str(), &purpose.label), recorded: shown, at })
-        })
-        .collect()
+/// What stands on record now for the purposes of a used link, whatever was answered by it once.
+fn present_outcomes(question: &Question) -> Vec<Outcome> {
+    let label_of = |purpose: &crate::domain::purpose::Purpose| label(question, purpose.slug.as_str(), &purpose.label);
+    let outcome = |purpose: &crate::domain::purpose::Purpose| {
+        let (_, state, at) = question.present.iter().find(|(id, ..)| *id == purpose.id)?;
+        Some(Outcome { label: label_of(purpose), recorded: stands(*state)?, at: *at })
+    };
+    question.purposes.iter().filter_map(outcome).collect()
+}
+
+/// A state in a subject's words; nothing for one that has nothing to say.
+const fn stands(state: ConsentState) -> Option<PageRecorded> {
+    match state {
+        ConsentState::Confirmed | ConsentState::Renewed => Some(PageRecorded::Yes),
+        ConsentState::Refused => Some(PageRecorded::No),
+        ConsentState::Withdrawn | ConsentState::Objected => Some(PageRecorded::Stopped),
+        ConsentState::Expired | ConsentState::Dormant | ConsentState::Terminated | ConsentState::Invalidated => {
+            Some(PageRecorded::Ended)
+        }
+        ConsentState::Unknown | ConsentState::Pending => None,
+    }
 }
 
 const fn on_page(recorded: Recorded) -> PageRecorded {
@@ -225,7 +236,7 @@ async fn post(
             };
             page(StatusCode::UNPROCESSABLE_ENTITY, ask(services, &question, &name_text, vec![problem]))
         }
-        Ok(Answered::Not(standing)) => not_open(standing, lang),
+        Ok(Answered::Not(standing)) => not_open(services, standing, lang).await,
         Err(error) => unknown_or(error, lang),
     }
 }
@@ -242,7 +253,7 @@ async fn once_more(
         Ok(LinkStanding::Open(question)) => {
             page(StatusCode::UNPROCESSABLE_ENTITY, ask(services, &question, name, vec![problem]))
         }
-        Ok(other) => not_open(other, lang),
+        Ok(other) => not_open(services, other, lang).await,
         Err(error) => unknown_or(error, lang),
     }
 }
@@ -266,7 +277,7 @@ fn decided(
         frame: frame(question),
         outcomes,
         withdraw: stop.as_deref().and_then(Href::parse),
-        sign_up: sign_up_again(question),
+        sign_up: sign_up_again(question).filter(|_| recorded.iter().any(|(_, what)| *what != Recorded::Yes)),
         site: None,
         rights: None,
     });

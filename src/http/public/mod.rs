@@ -9,8 +9,8 @@ pub mod stops;
 
 use std::net::IpAddr;
 
-use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use serde_json::{Map, Value, json};
 
 use crate::domain::notice::NoticeWording;
@@ -19,6 +19,18 @@ use crate::usecases::{Error, Services, StoreFailure};
 
 use super::extract::ClientInfo;
 use super::pages::{Frame, Href, MessagePage, PolicyLink, Trouble, render_message};
+use super::problem::{Kind, Problem};
+
+/// What is not there: a page for who reads pages, a problem for everybody else.
+pub async fn not_found(request: HttpRequest) -> HttpResponse {
+    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let reads_pages = header("accept").is_some_and(|accept| accept.contains("text/html"));
+    if reads_pages && !request.path().starts_with("/v1/") {
+        let lang = super::pages::negotiate(header("accept-language"));
+        return trouble(StatusCode::NOT_FOUND, Frame::neutral(lang), Trouble::NotFound);
+    }
+    Problem::of(Kind::NotFound).error_response()
+}
 
 /// An HTML answer.
 fn page(status: StatusCode, html: String) -> HttpResponse {

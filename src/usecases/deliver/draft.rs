@@ -275,7 +275,7 @@ fn confirmation_context(
         confirm_link,
         not_me_link,
         policy_link: policy_link(services, &material.policy),
-        policy_label: material.policy.label.clone(),
+        policy_label: phrases.policy_version(&material.policy.label),
     }
 }
 
@@ -299,7 +299,7 @@ fn repermission_context(
         answer_link,
         withdraw_link,
         policy_link: policy_link(services, &material.policy),
-        policy_label: material.policy.label.clone(),
+        policy_label: phrases.policy_version(&material.policy.label),
         deadline: phrases.date(end.micros()).unwrap_or_default(),
         basis: phrases.basis(
             material.basis.map_or("consent", |(kind, _)| kind.name()),
