@@ -237,6 +237,8 @@ fn rules_of(section: RulesSettings, limits: Limits, provider_base_url: String) -
         confirmation_gap,
         confirmations_per_controller_day,
         confirmations_per_mailbox_day,
+        confirmations_per_network_day,
+        confirmations_per_form_day,
         ask_cooldown,
     } = section;
     let Limits { import_rows, import_bytes, policy_bytes, idempotency_retention, page_size, page_size_max } = limits;
@@ -251,6 +253,8 @@ fn rules_of(section: RulesSettings, limits: Limits, provider_base_url: String) -
         confirmation_gap,
         confirmations_per_controller_day,
         confirmations_per_mailbox_day,
+        confirmations_per_network_day,
+        confirmations_per_form_day,
         ask_cooldown,
         idempotency_retention,
         key_refresh,

@@ -111,6 +111,10 @@ section! {
     confirmations_per_controller_day: u32 as Count<u32> = "RECONSENT_RULES_CONFIRMATIONS_PER_CONTROLLER_DAY" or Fixed("3");
     /// Confirmation mails of all controllers to one address in a day, at most.
     confirmations_per_mailbox_day: u32 as Count<u32> = "RECONSENT_RULES_CONFIRMATIONS_PER_MAILBOX_DAY" or Fixed("6");
+    /// Confirmation mails that one network (/24 or /48) may cause in a day, at most.
+    confirmations_per_network_day: u32 as Count<u32> = "RECONSENT_RULES_CONFIRMATIONS_PER_NETWORK_DAY" or Fixed("1000");
+    /// Confirmation mails that one form may cause in a day, at most.
+    confirmations_per_form_day: u32 as Count<u32> = "RECONSENT_RULES_CONFIRMATIONS_PER_FORM_DAY" or Fixed("100000");
     /// Least time between two re-permission mails to one person (RP-07).
     ask_cooldown: Duration as SpanOrZero = "RECONSENT_RULES_ASK_COOLDOWN" or Fixed("60d");
 }

@@ -196,6 +196,15 @@ impl Clerk {
         }
     }
 
+    /// An embedded database whose disk fails can promise nothing any more: the process ends, so that nobody is told
+    /// otherwise. A server looks after itself.
+    fn end_if_the_disk_fails(&self, error: &StoreError) {
+        if matches!(self.url, DatabaseUrl::Sqlite(_)) && error.to_string().contains("disk I/O error") {
+            tracing::error!(%error, "the disk under the database fails; the process ends");
+            std::process::abort();
+        }
+    }
+
     /// Runs a batch; sets spoilers aside and runs them alone, a few times if another transaction was in the way.
     fn settle(&mut self, batch: Vec<Box<dyn Call>>) {
         let mut together = batch;
@@ -220,6 +229,7 @@ impl Clerk {
                 Err(Trouble::Database(StoreError::Retry)) => alone.append(&mut together),
                 Err(Trouble::Database(error)) => {
                     tracing::error!(%error, "a commit failed");
+                    self.end_if_the_disk_fails(&error);
                     for call in together.drain(..) {
                         call.fail(error.clone());
                     }
@@ -244,6 +254,7 @@ impl Clerk {
                 Err(Trouble::Call { again: false, .. }) => return one.into_iter().for_each(|call| call.answer()),
                 Err(Trouble::Database(error)) => {
                     tracing::error!(%error, "a commit failed");
+                    self.end_if_the_disk_fails(&error);
                     last = error;
                     break;
                 }

@@ -47,6 +47,8 @@ pub struct Mail {
     pub reason: Option<Reason>,
     /// The relay's code.
     pub reply: Option<String>,
+    /// Keyed mark of the network and day that asked for it; none where no visitor did.
+    pub origin_mark: Option<Vec<u8>>,
     /// Since when.
     pub created_at: Timestamp,
     /// Over since when.

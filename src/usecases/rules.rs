@@ -29,6 +29,10 @@ pub struct Rules {
     pub confirmations_per_controller_day: u32,
     /// Confirmation mails to one address over all controllers and day: 6.
     pub confirmations_per_mailbox_day: u32,
+    /// Confirmation mails that one network (/24 or /48) may cause per day (DO-06): 1,000.
+    pub confirmations_per_network_day: u32,
+    /// Confirmation mails that one form may cause per day (DO-06): 100,000.
+    pub confirmations_per_form_day: u32,
     /// One re-permission mail per person and purpose in this time (RP-07): 60 days.
     #[serde(with = "humantime_serde")]
     pub ask_cooldown: Duration,
@@ -66,6 +70,8 @@ impl Default for Rules {
             confirmation_gap: days(1),
             confirmations_per_controller_day: 3,
             confirmations_per_mailbox_day: 6,
+            confirmations_per_network_day: 1000,
+            confirmations_per_form_day: 100_000,
             ask_cooldown: days(60),
             idempotency_retention: days(1),
             key_refresh: Duration::from_secs(30),

@@ -23,6 +23,7 @@ use crate::store::sites::Form;
 use crate::store::subjects::Subject;
 use crate::store::{ReadTx, WriteTx};
 
+use super::caps::network_mark;
 use super::once::{Asker, OnceKey, write_once};
 use super::record::{Occasion, Person, apply};
 use super::{Error, Services};
@@ -68,6 +69,8 @@ pub struct Submission {
     pub fields: Option<Value>,
     /// What proves it: client, page, times, everything as submitted.
     pub evidence: Value,
+    /// The visitor's network, by which the mails it causes are capped; none where a site's server asks.
+    pub network: Option<String>,
 }
 
 /// Through what it came, and with which words.
@@ -162,7 +165,9 @@ async fn prepare(
         evidence: Some(evidence(&submission, &choices)),
     };
     let route = route_of(&candidate);
-    Ok((route, SignUp { scope, keys, candidate, choices, entry, occasion }))
+    let day = now.seconds().div_euclid(86_400);
+    let origin_mark = submission.network.as_deref().map(|network| network_mark(services, scope, day, network).to_vec());
+    Ok((route, SignUp { scope, keys, candidate, choices, entry, occasion, origin_mark }))
 }
 
 /// Sign-ups of one address share a writer.
@@ -217,6 +222,7 @@ struct SignUp {
     choices: Vec<(Purpose, Choice)>,
     entry: Entry,
     occasion: Occasion,
+    origin_mark: Option<Vec<u8>>,
 }
 
 impl SignUp {
@@ -292,6 +298,7 @@ impl SignUp {
             frozen: None,
             reason: None,
             reply: None,
+            origin_mark: self.origin_mark.clone(),
             created_at: now,
             settled_at: None,
         }])?;

@@ -48,4 +48,43 @@ both_engines! {
         worker.stop().await;
         assert!(!world.emulator.requests().iter().any(|r| r.body.to_string().contains("\"Resubscribe\":true")), "PR-08");
     }
+
+    async fn one_network_cannot_make_a_form_write_to_strangers_without_end(app: TestApp) {
+        let world = World::around(&app);
+        let shop = Shop::open(&app, &world).await;
+        let worker = world.worker();
+        let most = app.services.rules.confirmations_per_network_day;
+        let mark = reconsent::usecases::caps::network_mark(
+            &app.services, app.scope, app.services.clock.now().seconds().div_euclid(86_400), "203.0.113.0/24");
+        let day = app.services.clock.now().seconds().div_euclid(86_400);
+        // The network has had all but one of its mails today.
+        app.services.store.write(uuid::Uuid::nil(), move |tx: &mut reconsent::store::WriteTx<'_>| {
+            for _ in 1..most {
+                tx.count_mail_to(&mark, day)?;
+            }
+            Ok::<_, reconsent::store::StoreError>(())
+        }).await.expect("mails are counted");
+        let open = reconsent::usecases::open_form::open_form(&app.services, &shop.form_key).await.expect("the form is open");
+        for address in ["first@example.org", "second@example.org"] {
+            let submission = reconsent::usecases::sign_up::Submission {
+                email: reconsent::domain::email::EmailAddress::parse(address).expect("an address"),
+                name: None,
+                choices: vec![("newsletter".to_owned(), reconsent::usecases::sign_up::Choice::Yes)],
+                fields: None,
+                evidence: json!({}),
+                network: Some("203.0.113.0/24".to_owned()),
+            };
+            reconsent::usecases::sign_up::sign_up(&app.services, app.scope, open.entry.clone(), submission).await.expect("taken alike");
+            if address.starts_with("first") {
+                world.mail_to(address).await;
+            }
+        }
+        eventually("the second mail is cancelled", async || {
+            let (scope, subject) = (app.scope, app.subject_of("second@example.org").await);
+            let mails = app.services.store.read(move |tx: &mut reconsent::store::ReadTx<'_>| tx.mails_of(scope, subject, 1)).await.expect("mails");
+            (mails[0].reason == Some(reconsent::domain::gate::Reason::Capped)).then_some(())
+        }).await;
+        worker.stop().await;
+        assert!(world.catcher.messages_to("second@example.org").is_empty(), "DO-06");
+    }
 }

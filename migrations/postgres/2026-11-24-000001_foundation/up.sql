@@ -332,6 +332,7 @@ CREATE TABLE mails (
     frozen BYTEA, -- sealed bytes, from the first hand-over until it is over (R-41, R-51)
     reason SMALLINT, -- why cancelled
     reply TEXT, -- the relay's code, without its text
+    origin_mark BYTEA, -- keyed mark of network and day that asked for it (DO-06)
     created_at BIGINT NOT NULL,
     settled_at BIGINT,
     PRIMARY KEY (controller_id, id),

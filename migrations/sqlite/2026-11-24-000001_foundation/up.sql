@@ -332,6 +332,7 @@ CREATE TABLE mails (
     frozen BLOB, -- sealed bytes, from the first hand-over until it is over (R-41, R-51)
     reason INTEGER, -- why cancelled
     reply TEXT, -- the relay's code, without its text
+    origin_mark BLOB, -- keyed mark of network and day that asked for it (DO-06)
     created_at INTEGER NOT NULL,
     settled_at INTEGER,
     PRIMARY KEY (controller_id, id),

@@ -153,7 +153,7 @@ fn read(services: &Services, request: ConsentRequest) -> Result<(Shown, Submissi
     let evidence = evidence(services, &request, &mut faults);
     match (email, shown) {
         (Some(email), Some(shown)) if faults.is_empty() => {
-            Ok((shown, Submission { email, name, choices, fields, evidence }))
+            Ok((shown, Submission { email, name, choices, fields, evidence, network: None }))
         }
         _ => Err(faults),
     }

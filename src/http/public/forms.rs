@@ -27,7 +27,7 @@ use crate::usecases::open_form::{OpenForm, open_form};
 use crate::usecases::sign_up::{Choice, Submission, sign_up};
 use crate::usecases::{Error, Services};
 
-use super::{choices, evidence, failure, field, form_fields, frame_of, page, trouble};
+use super::{choices, evidence, failure, field, form_fields, frame_of, network_of, page, trouble};
 
 /// Choices for an address, from a script on a site's page.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -207,7 +207,14 @@ async fn post_form(services: &Services, open: OpenForm, client: ClientInfo, body
     if let Some(PageSeal::Fresh(age)) = seal {
         kept.insert("page_open_ms".to_owned(), json!(u64::try_from(age.as_millis()).unwrap_or(u64::MAX)));
     }
-    let submission = Submission { email, name, choices: chosen, fields: custom, evidence: Value::Object(kept) };
+    let submission = Submission {
+        email,
+        name,
+        choices: chosen,
+        fields: custom,
+        evidence: Value::Object(kept),
+        network: network_of(&client),
+    };
     match sign_up(services, open.scope, open.entry.clone(), submission).await {
         Ok(_) => done(frame(), return_to),
         Err(Error::Invalid(_)) => page(
@@ -322,7 +329,14 @@ async fn accept_json(
     let (Some(email), true) = (email, faults.is_empty()) else { return Err(Problem::fields(faults)) };
     let mut kept = evidence(services, &client);
     kept.insert("page_url".to_owned(), json!(form.page_url.as_deref().and_then(short)));
-    let submission = Submission { email, name, choices: chosen, fields: custom, evidence: Value::Object(kept) };
+    let submission = Submission {
+        email,
+        name,
+        choices: chosen,
+        fields: custom,
+        evidence: Value::Object(kept),
+        network: network_of(&client),
+    };
     sign_up(services, open.scope, open.entry, submission).await?;
     Ok(())
 }

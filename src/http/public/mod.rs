@@ -106,6 +106,11 @@ fn evidence(services: &Services, client: &ClientInfo) -> Map<String, Value> {
     kept
 }
 
+/// The network by which a visitor is counted; none for this machine itself, which is no visitor's network.
+fn network_of(client: &ClientInfo) -> Option<String> {
+    client.address.filter(|address| !address.to_canonical().is_loopback()).map(network)
+}
+
 /// The /24 or /48 that an address lies in.
 pub(in crate::http) fn network(address: IpAddr) -> String {
     match address.to_canonical() {

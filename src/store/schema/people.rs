@@ -227,6 +227,7 @@ diesel::table! {
         frozen -> Nullable<Binary>,
         reason -> Nullable<SmallInt>,
         reply -> Nullable<Text>,
+        origin_mark -> Nullable<Binary>,
         created_at -> BigInt,
         settled_at -> Nullable<BigInt>,
     }

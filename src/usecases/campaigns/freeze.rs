@@ -121,6 +121,7 @@ fn new_mail(services: &Services, campaign: &Campaign, one: &Judged, purposes: St
         frozen: None,
         reason: None,
         reply: None,
+        origin_mark: None,
         created_at: now,
         settled_at: None,
     }

@@ -195,7 +195,8 @@ impl Handing {
         Ok(None)
     }
 
-    /// DO-06 and R-21: per form and address, per controller and address, and per mailbox over all controllers.
+    /// DO-06 and R-21: per form and address, per controller and address, per mailbox over all controllers, per network
+    /// and per form. The visitor's answer is the same whatever this says.
     fn capped(
         &self,
         tx: &mut WriteTx<'_>,
@@ -217,8 +218,22 @@ impl Handing {
         let day_number = now.seconds().div_euclid(86_400);
         let mark = super::caps::mailbox_mark(&self.services, day_number, &person.address);
         let mails = tx.count_mail_to(&mark, day_number)?;
-        let most = i32::try_from(rules.confirmations_per_mailbox_day).unwrap_or(i32::MAX);
-        Ok((mails > most).then_some(Reason::Capped))
+        let over = |mails: i32, most: u32| mails > i32::try_from(most).unwrap_or(i32::MAX);
+        if over(mails, rules.confirmations_per_mailbox_day) {
+            return Ok(Some(Reason::Capped));
+        }
+        if let Some(mark) = &mail.origin_mark
+            && over(tx.count_mail_to(mark, day_number)?, rules.confirmations_per_network_day)
+        {
+            return Ok(Some(Reason::Capped));
+        }
+        if let Some(form) = mail.form_id {
+            let mark = super::caps::form_mark(&self.services, form, day_number);
+            if over(tx.count_mail_to(&mark, day_number)?, rules.confirmations_per_form_day) {
+                return Ok(Some(Reason::Capped));
+            }
+        }
+        Ok(None)
     }
 
     fn write_links(&self, tx: &mut WriteTx<'_>, mail: &Mail, now: Timestamp) -> Result<(), Error> {

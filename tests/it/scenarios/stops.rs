@@ -108,7 +108,11 @@ both_engines! {
     async fn whose_basis_ends_while_the_round_is_paused_is_not_asked(app: TestApp) {
         let world = World::around(&app);
         let shop = Shop::open(&app, &world).await;
-        let worker = world.worker_with(reconsent::worker::WorkerSettings { mail_attempts: 1000, ..quick() });
+        let worker = world.worker_with(reconsent::worker::WorkerSettings {
+            mail_attempts: u32::MAX,
+            max_age: Duration::from_secs(30 * 86_400),
+            ..quick()
+        });
         let until = app.services.clock.now().plus(Duration::from_secs(3 * 86_400)).to_string();
         let list = format!("email,name,collected_at,valid_until\nlate@example.org,Late,2026-03-01,{until}\n\
                             good@example.org,Good,2026-03-01,\n");
