@@ -226,7 +226,7 @@ impl WriteTx<'_> {
                     .filter(t::controller_id.eq(controller))
                     .filter(t::due_at.le(now))
                     .order((t::lane, t::due_at))
-                    .limit(share)
+                    .limit(share.min(i64::try_from(limit - claimed.len()).unwrap_or(i64::MAX)))
                     .select(Task::as_select())
             )?;
             let references: Vec<Reference> = due.iter().map(|task| task.reference).collect();

@@ -9,6 +9,7 @@ mod support;
 mod authorisation;
 mod campaigns;
 mod cli;
+mod clockwork;
 mod cm_client;
 mod demo;
 mod house;

@@ -86,7 +86,7 @@ pub(super) async fn draft(services: &Services, task: &Task, smtputf8: bool) -> R
             let campaign = mail.campaign_id.map(|id| tx.campaign(scope, id)).transpose()?;
             // A mail that will not go out now is not rendered in vain; the hand-over says why.
             let held = campaign.as_ref().is_some_and(|round| !round.status.sends() || round.deadline <= now);
-            let asked = match held {
+            let asked = match held && mail.frozen.is_none() {
                 true => Vec::new(),
                 false => permitted(tx, &opened, &person, mail.kind, &purposes, now, &rules)?.unwrap_or_default(),
             };

@@ -136,7 +136,9 @@ impl Handing {
                 Ok(allowed) => allowed,
                 Err(reason) => return self.cancel(tx, &mail, reason, now),
             };
-        if allowed != self.draft.asked {
+        // What the bytes ask about, or will.
+        let asked = if mail.frozen.is_some() { mail.purposes()? } else { self.draft.asked.clone() };
+        if allowed != asked {
             if mail.frozen.is_some() {
                 // The bytes ask for more than may be asked now, and frozen bytes are not changed.
                 let reason = self.why_not(tx, &person, &mail, &allowed, now)?;
@@ -153,7 +155,7 @@ impl Handing {
             }
             self.write_links(tx, &mail, now)?;
         }
-        let purposes = serde_json::to_string(&self.draft.asked)?;
+        let purposes = serde_json::to_string(&asked)?;
         tx.hand_over_mail(scope, id, &self.draft.sealed, &purposes)?;
         Ok(HandOver::Send(Box::new(Ready {
             envelope: self.draft.envelope.clone(),

@@ -1,0 +1,70 @@
+//! What time does by itself: a consent that reaches its end leaves the destination; a sign-up that nobody confirmed is
+//! closed and then forgotten, and the address may come back as somebody new.
+
+use std::time::Duration;
+
+use reconsent::domain::consent::ConsentState;
+use reconsent::sandbox::campaign_monitor::State;
+use reconsent::store::ReadTx;
+use serde_json::json;
+
+use crate::support::world::{LIST, Shop, World, eventually};
+use crate::support::{TestApp, pages};
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+both_engines! {
+    async fn a_consent_that_reaches_its_end_leaves_the_destination(app: TestApp) {
+        let world = World::around(&app);
+        let shop = Shop::open(&app, &world).await;
+        let worker = world.worker();
+        let visitor = app.nobody();
+        visitor.post(&format!("/f/{}", shop.form_key), json!({ "email": "ana@example.org", "choices": { "newsletter": "yes" } }))
+            .await.expect(202);
+        let link = World::link_in(&*world.mail_to("ana@example.org").await, "/c/");
+        pages::answer(&app, &visitor, &link, &[("choice.newsletter", "yes")]).await.expect(200);
+        eventually("the subscriber is active", async || {
+            world.emulator.subscriber(LIST, "ana@example.org").filter(|s| s.state == State::Active)
+        }).await;
+        // EX-02: two years, fixed at the time of consent.
+        app.clock.advance(DAY * 729);
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let there = world.emulator.subscriber(LIST, "ana@example.org").expect("known there");
+        assert_eq!(there.state, State::Active, "not a day too soon");
+        app.clock.advance(DAY * 2);
+        eventually("the subscriber has left", async || {
+            world.emulator.subscriber(LIST, "ana@example.org").filter(|s| s.state == State::Unsubscribed)
+        }).await;
+        worker.stop().await;
+        assert_eq!(app.events_of("ana@example.org").await.last().map(String::as_str), Some("consent.expired"));
+    }
+
+    async fn a_sign_up_that_nobody_confirms_lapses_and_is_forgotten(app: TestApp) {
+        let world = World::around(&app);
+        let shop = Shop::open(&app, &world).await;
+        let worker = world.worker();
+        let visitor = app.nobody();
+        let form = format!("/f/{}", shop.form_key);
+        visitor.post(&form, json!({ "email": "ben@example.org", "choices": { "newsletter": "yes" } })).await.expect(202);
+        let link = World::link_in(&*world.mail_to("ben@example.org").await, "/c/");
+        let (subject, scope) = (app.subject_of("ben@example.org").await, app.scope);
+
+        app.clock.advance(DAY * 8);
+        visitor.get(&link).await.expect(410);
+        eventually("the request has lapsed", async || {
+            let consents = app.services.store.read(move |tx: &mut ReadTx<'_>| tx.consents_of(scope, subject)).await.expect("consents");
+            (consents[0].state == ConsentState::Unknown).then_some(())
+        }).await;
+        app.clock.advance(DAY * 8);
+        eventually("the person is forgotten (DO-03)", async || {
+            let row = app.services.store.read(move |tx: &mut ReadTx<'_>| tx.subject(scope, subject)).await.expect("a row");
+            (row.erased_at.is_some() && row.email.is_empty() && row.wrapped_key.is_empty()).then_some(())
+        }).await;
+        visitor.get(&link).await.expect(404);
+
+        // Somebody may sign up with the address again; it is somebody new.
+        visitor.post(&form, json!({ "email": "ben@example.org", "choices": { "newsletter": "yes" } })).await.expect(202);
+        assert_ne!(app.subject_of("ben@example.org").await, subject);
+        worker.stop().await;
+    }
+}
