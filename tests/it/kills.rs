@@ -173,7 +173,7 @@ both_engines! {
         house.kill();
 
         let acknowledged = acknowledged.lock().await;
-        assert!(acknowledged.len() > 20, "there was a load: {} sign-ups", acknowledged.len());
+        assert!(acknowledged.len() > 50, "there was a load: {} sign-ups", acknowledged.len());
         for address in acknowledged.iter() {
             let events = app.events_of(address).await;
             assert!(events.iter().any(|kind| kind == "consent.requested"), "{address} was acknowledged and is not on record");

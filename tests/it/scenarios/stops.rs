@@ -110,7 +110,6 @@ both_engines! {
         let shop = Shop::open(&app, &world).await;
         let worker = world.worker_with(reconsent::worker::WorkerSettings {
             mail_attempts: u32::MAX,
-            max_age: Duration::from_secs(30 * 86_400),
             ..quick()
         });
         let until = app.services.clock.now().plus(Duration::from_secs(3 * 86_400)).to_string();

@@ -119,14 +119,14 @@ impl World {
     }
 }
 
-/// Waits until the question has an answer; fails after thirty seconds.
+/// Waits until the question has an answer; fails after ten seconds.
 pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut question: impl FnMut() -> F) -> T {
     let started = Instant::now();
     loop {
         if let Some(answer) = question().await {
             return answer;
         }
-        assert!(started.elapsed() < Duration::from_secs(30), "waited thirty seconds in vain: {what}");
+        assert!(started.elapsed() < Duration::from_secs(10), "waited ten seconds in vain: {what}");
         tokio::time::sleep(Duration::from_millis(15)).await;
     }
 }
