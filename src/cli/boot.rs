@@ -280,7 +280,7 @@ fn worker(section: OutboxSettings) -> WorkerSettings {
         retry_cap,
         poll_interval,
         claim_batch,
-        mail_workers,
+        mails_in_hand,
         sync_workers,
         timetable_interval,
     } = section;
@@ -288,7 +288,7 @@ fn worker(section: OutboxSettings) -> WorkerSettings {
         lease,
         handover_lease,
         claim_batch,
-        mail_workers,
+        mails_in_hand,
         sync_workers,
         mail_attempts,
         max_age,

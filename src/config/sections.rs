@@ -142,8 +142,8 @@ section! {
     poll_interval: Duration as Span = "RECONSENT_OUTBOX_POLL_INTERVAL" or Fixed("500ms");
     /// Rows claimed at once, at most.
     claim_batch: usize as Count<usize> = "RECONSENT_OUTBOX_CLAIM_BATCH" or Fixed("64");
-    /// Mails handed over side by side.
-    mail_workers: usize as Count<usize> = "RECONSENT_OUTBOX_MAIL_WORKERS" or Fixed("10");
+    /// Mails on their way side by side, a few for each connection to the relay. A crash may send as many twice.
+    mails_in_hand: usize as Count<usize> = "RECONSENT_OUTBOX_MAILS_IN_HAND" or Fixed("32");
     /// Changes brought to the provider side by side.
     sync_workers: usize as Count<usize> = "RECONSENT_OUTBOX_SYNC_WORKERS" or Fixed("4");
     /// How often the timetable is looked at: waves, ends of validity, purges.

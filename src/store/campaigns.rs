@@ -254,6 +254,38 @@ impl WriteTx<'_> {
         Ok(())
     }
 
+    /// Notes where people in a round now stand.
+    pub fn set_member_statuses(
+        &mut self,
+        scope: ControllerScope,
+        campaign: CampaignId,
+        people: &[SubjectId],
+        status: MemberStatus,
+        reason: Option<Reason>,
+    ) -> Result<(), StoreError> {
+        use campaign_members::dsl as t;
+        on!(self.writing(), c => diesel::update(t::campaign_members.filter(t::controller_id.eq(scope.controller()))
+            .filter(t::campaign_id.eq(campaign)).filter(t::subject_id.eq_any(people)))
+            .set((t::status.eq(status), t::reason.eq(reason))).execute(c))?;
+        Ok(())
+    }
+
+    /// Notes what people in a round answered; the first answer of each stands.
+    pub fn set_member_answers(
+        &mut self,
+        scope: ControllerScope,
+        campaign: CampaignId,
+        people: &[SubjectId],
+        answer: Answer,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        use campaign_members::dsl as t;
+        on!(self.writing(), c => diesel::update(t::campaign_members.filter(t::controller_id.eq(scope.controller()))
+            .filter(t::campaign_id.eq(campaign)).filter(t::subject_id.eq_any(people)).filter(t::answer.eq(Answer::Silent)))
+            .set((t::answer.eq(answer), t::answered_at.eq(now))).execute(c))?;
+        Ok(())
+    }
+
     /// Notes where a person in a round now stands.
     pub fn set_member_status(
         &mut self,
@@ -266,21 +298,6 @@ impl WriteTx<'_> {
         use campaign_members::dsl as t;
         on!(self.writing(), c => diesel::update(t::campaign_members.find((scope.controller(), campaign, subject)))
             .set((t::status.eq(status), t::reason.eq(reason))).execute(c))?;
-        Ok(())
-    }
-
-    /// Notes what a person in a round answered; the first answer stands.
-    pub fn set_member_answer(
-        &mut self,
-        scope: ControllerScope,
-        campaign: CampaignId,
-        subject: SubjectId,
-        answer: Answer,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        use campaign_members::dsl as t;
-        on!(self.writing(), c => diesel::update(t::campaign_members.find((scope.controller(), campaign, subject)).filter(t::answer.eq(Answer::Silent)))
-            .set((t::answer.eq(answer), t::answered_at.eq(now))).execute(c))?;
         Ok(())
     }
 }

@@ -127,6 +127,8 @@ impl Conn {
                 let _inside = runtime.enter();
                 let mut conn = PgConn::from(conn);
                 check_postgres(&mut conn)?;
+                // A plan made while a table was empty would be kept for it (stack findings, the generic-plan trap).
+                conn.batch_execute("SET plan_cache_mode = force_custom_plan")?;
                 Ok(Self::Postgres(Box::new(conn)))
             }
         }

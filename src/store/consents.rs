@@ -1,19 +1,21 @@
-//! Where each person stands towards each purpose, and the append-only events that led there.
+//! Where each person stands towards each purpose.
 
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Bool, Nullable, SmallInt};
 use diesel::upsert::excluded;
 
 use crate::domain::basis::{Basis, BasisKind};
 use crate::domain::consent::{ConsentState, Standing};
-use crate::domain::event::{EventKind, Method};
 use crate::domain::ids::{ControllerId, ControllerScope, EventId, NoticeId, PolicyVersionId, PurposeId, SubjectId};
 use crate::domain::purpose::Terms;
 use crate::domain::time::Timestamp;
 
-use super::connection::on;
-use super::dialect::first_locked;
+use super::among::among;
+use super::bulk::{Bulk, bulk_row};
+use super::connection::{Conn, on};
 use super::error::StoreError;
-use super::schema::{consent_events, consents};
+use super::schema::consents;
+use super::types::Id;
 use super::{ReadTx, WriteTx};
 
 /// A consent as stored.
@@ -46,6 +48,35 @@ pub struct Consent {
     /// When it changed.
     pub changed_at: Timestamp,
 }
+
+bulk_row!(Consent => "consents" {
+    controller_id: Id,
+    subject_id: Id,
+    purpose_id: Id,
+    state: SmallInt,
+    fallback: SmallInt,
+    request_until: Nullable<BigInt>,
+    basis_kind: Nullable<SmallInt>,
+    basis_evidenced: Bool,
+    basis_collected_at: Nullable<BigInt>,
+    basis_valid_until: Nullable<BigInt>,
+    valid_until: Nullable<BigInt>,
+    refresh_from: Nullable<BigInt>,
+    needs_refresh: Bool,
+    asked_at: Nullable<BigInt>,
+    notice_id: Nullable<Id>,
+    policy_version_id: Nullable<Id>,
+    event_id: Id,
+    changed_at: BigInt,
+});
+
+/// What a person's new standing replaces where one is on record: all but when they were last asked.
+pub(super) const INSTEAD: &str = "ON CONFLICT (controller_id, subject_id, purpose_id) DO UPDATE SET state = excluded.state, \
+     fallback = excluded.fallback, request_until = excluded.request_until, basis_kind = excluded.basis_kind, \
+     basis_evidenced = excluded.basis_evidenced, basis_collected_at = excluded.basis_collected_at, \
+     basis_valid_until = excluded.basis_valid_until, valid_until = excluded.valid_until, \
+     refresh_from = excluded.refresh_from, needs_refresh = excluded.needs_refresh, notice_id = excluded.notice_id, \
+     policy_version_id = excluded.policy_version_id, event_id = excluded.event_id, changed_at = excluded.changed_at";
 
 impl Consent {
     /// What the rules look at.
@@ -83,35 +114,17 @@ impl Consent {
     }
 }
 
-/// An event as stored.
-#[derive(Debug, Clone, Queryable, Selectable, Insertable)]
-#[diesel(table_name = consent_events, treat_none_as_default_value = false)]
-#[allow(missing_docs, reason = "the parts of `domain::event::ConsentEvent`, and what is named here")]
-pub struct StoredEvent {
-    pub controller_id: ControllerId,
-    pub id: EventId,
-    pub subject_id: SubjectId,
-    pub purpose_id: PurposeId,
-    pub kind: EventKind,
-    pub at: Timestamp,
-    pub method: Method,
-    pub source: Option<String>,
-    pub notice_id: Option<NoticeId>,
-    pub policy_version_id: Option<PolicyVersionId>,
-    pub basis: Option<BasisKind>,
-    pub valid_until: Option<Timestamp>,
-    pub evidence_sha256: Option<Vec<u8>>,
-    /// Sealed JSON.
-    pub evidence: Option<Vec<u8>>,
-    /// Version of the canonical record.
-    pub record_version: i16,
-    /// Sealed.
-    pub salt: Vec<u8>,
-    /// TE-05.
-    pub commitment: Vec<u8>,
-}
-
 impl ReadTx<'_> {
+    /// What is on record about these people, of any controllers.
+    pub fn consents_of_all(&mut self, people: &[(ControllerId, SubjectId)]) -> Result<Vec<Consent>, StoreError> {
+        use consents::dsl as t;
+        if people.is_empty() {
+            return Ok(Vec::new());
+        }
+        Ok(on!(self.conn, c => t::consents.filter(among(t::controller_id, t::subject_id, people.iter().copied()))
+            .select(Consent::as_select()).load(c))?)
+    }
+
     /// All that is on record about a person, by purpose.
     pub fn consents_of(&mut self, scope: ControllerScope, subject: SubjectId) -> Result<Vec<Consent>, StoreError> {
         use consents::dsl as t;
@@ -133,55 +146,6 @@ impl ReadTx<'_> {
             on!(self.conn, c => t::consents.filter(t::controller_id.eq(scope.controller())).filter(t::subject_id.eq_any(subjects))
             .filter(t::purpose_id.eq_any(purposes)).select(Consent::as_select()).order((t::subject_id, t::purpose_id)).load(c))?,
         )
-    }
-
-    /// A person's events in order, after `after`.
-    pub fn events_of(
-        &mut self,
-        scope: ControllerScope,
-        subject: SubjectId,
-        after: Option<EventId>,
-        limit: i64,
-    ) -> Result<Vec<StoredEvent>, StoreError> {
-        use consent_events::dsl as t;
-        Ok(on!(self.conn, c => {
-            let mut query = t::consent_events.filter(t::controller_id.eq(scope.controller())).filter(t::subject_id.eq(subject))
-                .select(StoredEvent::as_select()).order(t::id).limit(limit).into_boxed();
-            if let Some(after) = after {
-                query = query.filter(t::id.gt(after));
-            }
-            query.load(c)
-        })?)
-    }
-
-    /// The newest event of a kind about a person and purpose.
-    pub fn latest_event(
-        &mut self,
-        scope: ControllerScope,
-        subject: SubjectId,
-        purpose: PurposeId,
-        kind: EventKind,
-    ) -> Result<Option<StoredEvent>, StoreError> {
-        use consent_events::dsl as t;
-        Ok(
-            on!(self.conn, c => t::consent_events.filter(t::controller_id.eq(scope.controller())).filter(t::subject_id.eq(subject))
-            .filter(t::purpose_id.eq(purpose)).filter(t::kind.eq(kind)).select(StoredEvent::as_select()).order(t::id.desc()).first(c).optional())?,
-        )
-    }
-
-    /// When each of these people last said yes to a purpose.
-    pub fn given_at(
-        &mut self,
-        scope: ControllerScope,
-        subjects: &[SubjectId],
-        purpose: PurposeId,
-    ) -> Result<Vec<(SubjectId, Timestamp)>, StoreError> {
-        use consent_events::dsl as t;
-        let found: Vec<(SubjectId, Option<i64>)> = on!(self.conn, c => t::consent_events.filter(t::controller_id.eq(scope.controller()))
-            .filter(t::subject_id.eq_any(subjects)).filter(t::purpose_id.eq(purpose))
-            .filter(t::kind.eq_any([EventKind::Given, EventKind::Renewed]))
-            .group_by(t::subject_id).select((t::subject_id, diesel::dsl::max(t::at))).load(c))?;
-        Ok(found.into_iter().filter_map(|(id, at)| Some((id, Timestamp::from_micros(at?)))).collect())
     }
 
     /// Consents past their end, up to `limit` (EX-03).
@@ -270,52 +234,50 @@ impl ReadTx<'_> {
 }
 
 impl WriteTx<'_> {
-    /// What is on record about a person and a purpose, locked until the commit.
-    pub fn lock_consent(
-        &mut self,
-        scope: ControllerScope,
-        subject: SubjectId,
-        purpose: PurposeId,
-    ) -> Result<Option<Consent>, StoreError> {
-        use consents::dsl as t;
-        let found = first_locked!(
-            &mut *self.conn,
-            t::consents.find((scope.controller(), subject, purpose)).select(Consent::as_select())
-        );
-        Ok(found.optional()?)
-    }
-
-    /// Writes where a person now stands.
-    pub fn save_consent(&mut self, consent: &Consent) -> Result<(), StoreError> {
-        use consents::dsl as t;
-        on!(self.writing(), c => diesel::insert_into(t::consents).values(consent)
-            .on_conflict((t::controller_id, t::subject_id, t::purpose_id)).do_update().set(consent).execute(c))?;
-        Ok(())
-    }
-
     /// Writes where many people now stand, one row each.
     pub fn save_consents(&mut self, rows: &[Consent]) -> Result<(), StoreError> {
         use consents::dsl as t;
         if rows.is_empty() {
             return Ok(());
         }
-        on!(self.writing(), c => diesel::insert_into(t::consents).values(rows)
-            .on_conflict((t::controller_id, t::subject_id, t::purpose_id)).do_update().set((
-                t::basis_kind.eq(excluded(t::basis_kind)),
-                t::basis_evidenced.eq(excluded(t::basis_evidenced)),
-                t::basis_collected_at.eq(excluded(t::basis_collected_at)),
-                t::basis_valid_until.eq(excluded(t::basis_valid_until)),
-                t::state.eq(excluded(t::state)),
-                t::fallback.eq(excluded(t::fallback)),
-                t::request_until.eq(excluded(t::request_until)),
-                t::valid_until.eq(excluded(t::valid_until)),
-                t::refresh_from.eq(excluded(t::refresh_from)),
-                t::needs_refresh.eq(excluded(t::needs_refresh)),
-                t::notice_id.eq(excluded(t::notice_id)),
-                t::policy_version_id.eq(excluded(t::policy_version_id)),
-                t::event_id.eq(excluded(t::event_id)),
-                t::changed_at.eq(excluded(t::changed_at)),
-            )).execute(c))?;
+        match self.writing() {
+            Conn::Postgres(c) => Bulk::default().insert(rows, INSTEAD).execute(c)?,
+            Conn::Sqlite(c) => diesel::insert_into(t::consents)
+                .values(rows)
+                .on_conflict((t::controller_id, t::subject_id, t::purpose_id))
+                .do_update()
+                .set((
+                    t::basis_kind.eq(excluded(t::basis_kind)),
+                    t::basis_evidenced.eq(excluded(t::basis_evidenced)),
+                    t::basis_collected_at.eq(excluded(t::basis_collected_at)),
+                    t::basis_valid_until.eq(excluded(t::basis_valid_until)),
+                    t::state.eq(excluded(t::state)),
+                    t::fallback.eq(excluded(t::fallback)),
+                    t::request_until.eq(excluded(t::request_until)),
+                    t::valid_until.eq(excluded(t::valid_until)),
+                    t::refresh_from.eq(excluded(t::refresh_from)),
+                    t::needs_refresh.eq(excluded(t::needs_refresh)),
+                    t::notice_id.eq(excluded(t::notice_id)),
+                    t::policy_version_id.eq(excluded(t::policy_version_id)),
+                    t::event_id.eq(excluded(t::event_id)),
+                    t::changed_at.eq(excluded(t::changed_at)),
+                ))
+                .execute(&mut **c)?,
+        };
+        Ok(())
+    }
+
+    /// Notes that these people were asked just now (RP-07).
+    pub fn note_asked_all(
+        &mut self,
+        people: &[(ControllerId, SubjectId)],
+        purposes: &[PurposeId],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        use consents::dsl as t;
+        let whose = among(t::controller_id, t::subject_id, people.iter().copied());
+        on!(self.writing(), c => diesel::update(t::consents.filter(whose).filter(t::purpose_id.eq_any(purposes)))
+            .set(t::asked_at.eq(now)).execute(c))?;
         Ok(())
     }
 
@@ -330,24 +292,6 @@ impl WriteTx<'_> {
         use consents::dsl as t;
         on!(self.writing(), c => diesel::update(t::consents.filter(t::controller_id.eq(scope.controller())).filter(t::subject_id.eq(subject))
             .filter(t::purpose_id.eq_any(purposes))).set(t::asked_at.eq(now)).execute(c))?;
-        Ok(())
-    }
-
-    /// Appends events.
-    pub fn append_events(&mut self, events: &[StoredEvent]) -> Result<(), StoreError> {
-        if events.is_empty() {
-            return Ok(());
-        }
-        on!(self.writing(), c => diesel::insert_into(consent_events::table).values(events).execute(c))?;
-        Ok(())
-    }
-
-    /// Forgets what an erased person's events held; the commitments stay (TE-06).
-    pub fn shred_events(&mut self, scope: ControllerScope, subject: SubjectId) -> Result<(), StoreError> {
-        use consent_events::dsl as t;
-        let nothing: Option<Vec<u8>> = None;
-        on!(self.writing(), c => diesel::update(t::consent_events.filter(t::controller_id.eq(scope.controller())).filter(t::subject_id.eq(subject)))
-            .set((t::evidence.eq(&nothing), t::salt.eq(Vec::<u8>::new()))).execute(c))?;
         Ok(())
     }
 }

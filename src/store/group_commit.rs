@@ -1,11 +1,10 @@
-//! Group commit. Writing calls wait in a bounded queue; a writer takes what waits, runs it in one transaction,
+//! Group commit. What is to be written waits in a bounded queue; a writer takes what waits, runs it in one transaction,
 //! commits once, and only then answers each caller. It never lingers for more.
 //!
-//! A call that is refused by a rule before it wrote anything costs its neighbours nothing. A call that failed after
-//! it wrote, or that spoiled the transaction, is set aside: the batch is rolled back and run again without it, and
-//! then it runs alone. Calls may therefore run more than once; what they do has to go through the transaction.
+//! A batch is run without savepoints. If anything in it spoils the transaction, the batch is rolled back and run once
+//! more with care: each piece under a savepoint, commands of a kind in halves, until the one that cannot be carried out
+//! stands alone. It fails alone; its neighbours are kept in that second transaction.
 
-use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -16,127 +15,27 @@ use tokio::sync::{mpsc, oneshot};
 use super::StoreSettings;
 use super::connection::{Conn, DatabaseUrl, Purpose, on};
 use super::error::StoreError;
-use super::reading::ReadTx;
+use super::work::{Call, Command, Fault, Queued, Ran, Submitted, Work, WriteTx, sort_out};
 
-/// What a writing call works on: everything a reading call can do, and the writes.
-pub struct WriteTx<'a> {
-    read: ReadTx<'a>,
-    wrote: bool,
-}
-
-impl WriteTx<'_> {
-    /// The connection, for a statement that writes.
-    pub(super) fn writing(&mut self) -> &mut Conn {
-        self.wrote = true;
-        self.read.conn
-    }
-}
-
-impl<'a> Deref for WriteTx<'a> {
-    type Target = ReadTx<'a>;
-    fn deref(&self) -> &ReadTx<'a> {
-        &self.read
-    }
-}
-
-impl<'a> DerefMut for WriteTx<'a> {
-    fn deref_mut(&mut self) -> &mut ReadTx<'a> {
-        &mut self.read
-    }
-}
-
-/// The error of a writing call: it can carry the store's, and shows it.
-pub trait Fault: From<StoreError> {
-    /// The store's error, if it is one.
-    fn store_error(&self) -> Option<&StoreError>;
-}
-
-impl Fault for StoreError {
-    fn store_error(&self) -> Option<&StoreError> {
-        Some(self)
-    }
-}
-
-/// How a run of a call ended, as the writer sees it.
-enum Ran {
-    /// Keep what it wrote.
-    Keep,
-    /// It said no and wrote nothing.
-    Refused,
-    /// Roll back: it failed after writing, or the transaction is spoiled.
-    Spoiled {
-        /// Whether it may do better alone.
-        again: bool,
-    },
-}
-
-trait Call: Send {
-    /// What the call is about; a batch runs in this order, so that instances lock rows in one order.
-    fn route(&self) -> uuid::Uuid;
-    fn run(&mut self, tx: &mut WriteTx<'_>) -> Ran;
-    fn answer(self: Box<Self>);
-    fn fail(self: Box<Self>, error: StoreError);
-}
-
-struct TypedCall<T, E, F> {
-    route: uuid::Uuid,
-    call: F,
-    result: Option<Result<T, E>>,
-    answer: oneshot::Sender<Result<T, E>>,
-}
-
-impl<T, E, F> Call for TypedCall<T, E, F>
-where
-    F: FnMut(&mut WriteTx<'_>) -> Result<T, E> + Send,
-    T: Send,
-    E: Fault + Send,
-{
-    fn route(&self) -> uuid::Uuid {
-        self.route
-    }
-
-    fn run(&mut self, tx: &mut WriteTx<'_>) -> Ran {
-        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| (self.call)(tx)))
-            .unwrap_or_else(|_| Err(StoreError::Failed("a writing call panicked".into()).into()));
-        let ran = match &result {
-            Ok(_) => Ran::Keep,
-            Err(error) => match error.store_error() {
-                Some(store) if store.spoils_the_transaction() => {
-                    Ran::Spoiled { again: matches!(store, StoreError::Retry) }
-                }
-                _ if tx.wrote => Ran::Spoiled { again: false },
-                _ => Ran::Refused,
-            },
-        };
-        self.result = Some(result);
-        ran
-    }
-
-    fn answer(self: Box<Self>) {
-        let result =
-            self.result.unwrap_or_else(|| Err(StoreError::Failed("a call was answered before it ran".into()).into()));
-        // The caller may have gone away; what was committed stays committed.
-        let _ = self.answer.send(result);
-    }
-
-    fn fail(self: Box<Self>, error: StoreError) {
-        let _ = self.answer.send(Err(error.into()));
-    }
-}
+/// Attempts at work that another transaction was in the way of.
+const ATTEMPTS: u32 = 5;
 
 pub(super) struct Writer {
-    queue: mpsc::Sender<Box<dyn Call>>,
+    queue: mpsc::Sender<Queued>,
     depth: Arc<AtomicUsize>,
+    ordinary: usize,
 }
 
 impl Writer {
     pub(super) fn start(number: usize, settings: &StoreSettings, runtime: Handle) -> Result<Self, StoreError> {
-        let (queue, calls) = mpsc::channel(settings.write_queue.max(1));
+        let ordinary = settings.write_queue.max(1);
+        // The rest is kept for what must not be refused.
+        let (queue, waiting) = mpsc::channel(ordinary + ordinary.div_ceil(8));
         let depth = Arc::new(AtomicUsize::new(0));
         let conn = Conn::open(&settings.url, Purpose::Write, &runtime)?;
         let mut clerk = Clerk {
             conn: Some(conn),
-            calls,
+            waiting,
             depth: Arc::clone(&depth),
             url: settings.url.clone(),
             batch: settings.batch.max(1),
@@ -146,42 +45,66 @@ impl Writer {
             .name(format!("writer-{number}"))
             .spawn(move || clerk.work())
             .map_err(|error| StoreError::Failed(format!("cannot start a writer: {error}")))?;
-        Ok(Self { queue, depth })
+        Ok(Self { queue, depth, ordinary })
     }
 
     pub(super) fn depth(&self) -> usize {
         self.depth.load(Ordering::Relaxed)
     }
 
-    pub(super) async fn run<T, E, F>(&self, route: uuid::Uuid, call: F) -> Result<T, E>
+    pub(super) async fn call<T, E, F>(&self, route: uuid::Uuid, call: F) -> Result<T, E>
     where
         F: FnMut(&mut WriteTx<'_>) -> Result<T, E> + Send + 'static,
         T: Send + 'static,
-        E: Fault + Send + 'static,
+        E: Fault,
     {
-        let (answer, result) = oneshot::channel();
-        let call = Box::new(TypedCall { route, call, result: None, answer });
-        self.depth.fetch_add(1, Ordering::Relaxed);
-        if let Err(full) = self.queue.try_send(call) {
-            self.depth.fetch_sub(1, Ordering::Relaxed);
-            return Err(match full {
-                mpsc::error::TrySendError::Full(_) => StoreError::Busy("the queue for writing is full"),
-                mpsc::error::TrySendError::Closed(_) => StoreError::Failed("the writer has stopped".into()),
-            }
-            .into());
-        }
+        let (caller, result) = oneshot::channel();
+        self.enqueue(Queued::Call(route, Box::new(Call::new(call, caller))), false)?;
         result.await.unwrap_or_else(|_| Err(StoreError::Failed("the writer has stopped".into()).into()))
+    }
+
+    pub(super) async fn submit<C: Command>(&self, command: C) -> Result<C::Answer, C::Error> {
+        let (caller, outcome) = oneshot::channel();
+        self.enqueue(Queued::Command(Box::new(Submitted::new(command, caller))), C::URGENT)?;
+        outcome.await.unwrap_or_else(|_| Err(StoreError::Failed("the writer has stopped".into()).into()))
+    }
+
+    fn enqueue(&self, queued: Queued, urgent: bool) -> Result<(), StoreError> {
+        const FULL: StoreError = StoreError::Busy("the queue for writing is full");
+        let waiting = self.depth.fetch_add(1, Ordering::Relaxed);
+        let entered = if !urgent && waiting >= self.ordinary {
+            Err(FULL)
+        } else {
+            self.queue.try_send(queued).map_err(|error| match error {
+                mpsc::error::TrySendError::Full(_) => FULL,
+                mpsc::error::TrySendError::Closed(_) => StoreError::Failed("the writer has stopped".into()),
+            })
+        };
+        if entered.is_err() {
+            self.depth.fetch_sub(1, Ordering::Relaxed);
+        }
+        entered
     }
 }
 
 /// The one who holds the writing connection.
 struct Clerk {
     conn: Option<Conn>,
-    calls: mpsc::Receiver<Box<dyn Call>>,
+    waiting: mpsc::Receiver<Queued>,
     depth: Arc<AtomicUsize>,
     url: DatabaseUrl,
     batch: usize,
     runtime: Handle,
+}
+
+/// What a careful run came to.
+#[derive(Default)]
+struct Sorted {
+    kept: Vec<Box<dyn Work>>,
+    /// Failed for good, and knows why.
+    failed: Vec<Box<dyn Work>>,
+    /// Another transaction was in the way.
+    again: Vec<Box<dyn Work>>,
 }
 
 impl Clerk {
@@ -189,133 +112,130 @@ impl Clerk {
         let runtime = self.runtime.clone();
         let _inside = runtime.enter();
         let mut batch = Vec::with_capacity(self.batch);
-        while self.calls.blocking_recv_many(&mut batch, self.batch) > 0 {
+        while self.waiting.blocking_recv_many(&mut batch, self.batch) > 0 {
             self.depth.fetch_sub(batch.len(), Ordering::Relaxed);
             metrics::histogram!("reconsent_commit_batch_calls").record(u32::try_from(batch.len()).unwrap_or(u32::MAX));
-            self.settle(std::mem::take(&mut batch));
+            self.settle(sort_out(std::mem::take(&mut batch)));
         }
     }
 
-    /// An embedded database whose disk fails can promise nothing any more: the process ends, so that nobody is told
-    /// otherwise. A server looks after itself.
-    fn end_if_the_disk_fails(&self, error: &StoreError) {
+    fn settle(&mut self, mut batch: Vec<Box<dyn Work>>) {
+        match self.at_once(&mut batch) {
+            Ok(true) => return batch.into_iter().for_each(Work::answer),
+            Ok(false) => {}
+            Err(StoreError::Retry) => {}
+            Err(error) => return self.fail(batch, &error),
+        }
+        let mut pending = batch;
+        for attempt in 0..ATTEMPTS {
+            match self.with_care(pending) {
+                Ok(again) if again.is_empty() => return,
+                Ok(again) => pending = again,
+                // Nobody was answered: all was rolled back, and those it befell have been told.
+                Err(()) => return,
+            }
+            std::thread::sleep(std::time::Duration::from_millis(2 << attempt));
+        }
+        self.fail(pending, &StoreError::Retry);
+    }
+
+    /// One transaction without savepoints. Says whether it was committed; if something in it spoiled the transaction,
+    /// it was rolled back.
+    fn at_once(&mut self, batch: &mut [Box<dyn Work>]) -> Result<bool, StoreError> {
+        self.in_transaction(|conn| {
+            for work in batch.iter_mut() {
+                if let Ran::Spoiled(_) = work.run(conn) {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        })
+    }
+
+    /// One transaction with a savepoint around each piece. Answers those that are kept or failed for good, and gives
+    /// back those that may do better later.
+    fn with_care(&mut self, batch: Vec<Box<dyn Work>>) -> Result<Vec<Box<dyn Work>>, ()> {
+        let mut sorted = Sorted::default();
+        let mut stack: Vec<Box<dyn Work>> = batch.into_iter().rev().collect();
+        let committed = self.in_transaction(|conn| {
+            while let Some(mut work) = stack.pop() {
+                execute(conn, "SAVEPOINT piece")?;
+                match work.run(conn) {
+                    Ran::Keep => sorted.kept.push(work),
+                    Ran::Spoiled(error) => {
+                        match work.split() {
+                            Some(rest) => stack.extend([rest, work]),
+                            None if matches!(error, StoreError::Retry) => sorted.again.push(work),
+                            None => sorted.failed.push(work),
+                        }
+                        // Some errors take the whole transaction with them, and are then everybody's.
+                        execute(conn, "ROLLBACK TO SAVEPOINT piece").map_err(|_| error)?;
+                    }
+                }
+                execute(conn, "RELEASE SAVEPOINT piece")?;
+            }
+            Ok(true)
+        });
+        sorted.failed.into_iter().for_each(Work::answer);
+        match committed {
+            Ok(_) => {
+                sorted.kept.into_iter().for_each(Work::answer);
+                Ok(sorted.again)
+            }
+            Err(StoreError::Retry) => {
+                sorted.again.extend(sorted.kept);
+                sorted.again.extend(stack);
+                Ok(sorted.again)
+            }
+            Err(error) => {
+                let undone = sorted.kept.into_iter().chain(sorted.again).chain(stack);
+                self.fail(undone.collect(), &error);
+                Err(())
+            }
+        }
+    }
+
+    /// Begins, runs, and commits if the run says so. On every other way out all is rolled back.
+    fn in_transaction(&mut self, run: impl FnOnce(&mut Conn) -> Result<bool, StoreError>) -> Result<bool, StoreError> {
+        let conn = match &mut self.conn {
+            Some(conn) => conn,
+            none => none.insert(Conn::open(&self.url, Purpose::Write, &self.runtime)?),
+        };
+        let begin = match conn {
+            Conn::Sqlite(_) => "BEGIN IMMEDIATE",
+            // What the row locks are written for, whatever the server's default is.
+            Conn::Postgres(_) => "BEGIN ISOLATION LEVEL READ COMMITTED",
+        };
+        let outcome = execute(conn, begin).and_then(|()| {
+            let outcome = run(conn).and_then(|keep| match keep {
+                true => execute(conn, "COMMIT").map(|()| true),
+                false => Ok(false),
+            });
+            if !matches!(outcome, Ok(true)) {
+                // A connection that cannot roll back is replaced below.
+                let _ = execute(conn, "ROLLBACK");
+            }
+            outcome
+        });
+        if !matches!(outcome, Ok(true)) && !conn.is_alive() {
+            self.conn = None;
+        }
+        outcome
+    }
+
+    /// Nothing was committed: whatever the work had come to was rolled back with it.
+    fn fail(&self, works: Vec<Box<dyn Work>>, error: &StoreError) {
+        tracing::error!(%error, "a commit failed");
+        // An embedded database whose disk fails can promise nothing any more: the process ends, so that nobody is told
+        // otherwise. A server looks after itself.
         if matches!(self.url, DatabaseUrl::Sqlite(_)) && error.to_string().contains("disk I/O error") {
             tracing::error!(%error, "the disk under the database fails; the process ends");
             std::process::abort();
         }
-    }
-
-    /// Runs a batch; sets spoilers aside and runs them alone, a few times if another transaction was in the way.
-    fn settle(&mut self, batch: Vec<Box<dyn Call>>) {
-        let mut together = batch;
-        // Stable: calls about one thing keep their order.
-        together.sort_by_key(|call| call.route());
-        let mut alone = Vec::new();
-        while !together.is_empty() {
-            match self.commit(&mut together) {
-                Ok(()) => break,
-                Err(Trouble::Call { at, again }) => {
-                    let call = together.remove(at);
-                    if again {
-                        alone.push(call)
-                    } else {
-                        call.answer()
-                    }
-                    // Many spoilers at once: stop sorting them out of the batch, go one by one.
-                    if alone.len() > 4 {
-                        alone.append(&mut together);
-                    }
-                }
-                Err(Trouble::Database(StoreError::Retry)) => alone.append(&mut together),
-                Err(Trouble::Database(error)) => {
-                    tracing::error!(%error, "a commit failed");
-                    self.end_if_the_disk_fails(&error);
-                    for call in together.drain(..) {
-                        call.fail(error.clone());
-                    }
-                }
-            }
-        }
-        for call in alone {
-            self.settle_alone(call);
+        for work in works {
+            work.fail(error);
         }
     }
-
-    fn settle_alone(&mut self, call: Box<dyn Call>) {
-        let mut one = vec![call];
-        let mut last = StoreError::Retry;
-        for attempt in 0..5_u32 {
-            match self.commit(&mut one) {
-                Ok(()) => return,
-                Err(Trouble::Call { again: true, .. } | Trouble::Database(StoreError::Retry)) => {
-                    std::thread::sleep(std::time::Duration::from_millis(2 << attempt));
-                }
-                // Its own error, which it holds.
-                Err(Trouble::Call { again: false, .. }) => return one.into_iter().for_each(|call| call.answer()),
-                Err(Trouble::Database(error)) => {
-                    tracing::error!(%error, "a commit failed");
-                    self.end_if_the_disk_fails(&error);
-                    last = error;
-                    break;
-                }
-            }
-        }
-        // Nothing was committed: whatever the call had come to was rolled back with it.
-        for call in one {
-            call.fail(last.clone());
-        }
-    }
-
-    /// One transaction over all calls. On success every call is answered and the batch is empty; on trouble nothing
-    /// is committed, and nobody is answered but those who were refused before they wrote.
-    fn commit(&mut self, batch: &mut Vec<Box<dyn Call>>) -> Result<(), Trouble> {
-        if self.conn.is_none() {
-            self.conn = Some(Conn::open(&self.url, Purpose::Write, &self.runtime).map_err(Trouble::Database)?);
-        }
-        let conn = self.conn.as_mut().expect("opened just now");
-        let outcome = run_batch(conn, batch);
-        if outcome.is_err() && !conn.is_alive() {
-            self.conn = None;
-        }
-        outcome?;
-        for call in batch.drain(..) {
-            call.answer();
-        }
-        Ok(())
-    }
-}
-
-enum Trouble {
-    /// This call spoiled the transaction.
-    Call { at: usize, again: bool },
-    /// Begin, commit or the connection failed.
-    Database(StoreError),
-}
-
-fn run_batch(conn: &mut Conn, batch: &mut [Box<dyn Call>]) -> Result<(), Trouble> {
-    let begin = match conn {
-        Conn::Sqlite(_) => "BEGIN IMMEDIATE",
-        // What the row locks are written for, whatever the server's default is.
-        Conn::Postgres(_) => "BEGIN ISOLATION LEVEL READ COMMITTED",
-    };
-    execute(conn, begin).map_err(Trouble::Database)?;
-    for (at, call) in batch.iter_mut().enumerate() {
-        let mut tx = WriteTx { read: ReadTx { conn: &mut *conn }, wrote: false };
-        match call.run(&mut tx) {
-            // Refused calls are answered with the rest, after the commit: their answer may rest on a neighbour's rows.
-            Ran::Keep | Ran::Refused => {}
-            Ran::Spoiled { again } => {
-                // A connection that cannot roll back is replaced by the caller.
-                let _ = execute(conn, "ROLLBACK");
-                return Err(Trouble::Call { at, again });
-            }
-        }
-    }
-    if let Err(error) = execute(conn, "COMMIT") {
-        let _ = execute(conn, "ROLLBACK");
-        return Err(Trouble::Database(error));
-    }
-    Ok(())
 }
 
 fn execute(conn: &mut Conn, statement: &str) -> Result<(), StoreError> {

@@ -59,13 +59,17 @@ impl WriteTx<'_> {
         Ok(on!(self.writing(), c => diesel::delete(t::idempotency_keys.filter(t::created_at.lt(before))).execute(c))?)
     }
 
-    /// Counts one more confirmation mail to a mailbox today; says how many that makes.
-    pub fn count_mail_to(&mut self, fingerprint: &[u8], day: i64) -> Result<i32, StoreError> {
+    /// Counts so many more mails under each mark for a day, each mark once; says how many that makes, mark by mark.
+    pub fn count_mails_under(&mut self, more: &[(Vec<u8>, i32)], day: i64) -> Result<Vec<(Vec<u8>, i32)>, StoreError> {
         use mailbox_caps::dsl as t;
-        Ok(
-            on!(self.writing(), c => diesel::insert_into(t::mailbox_caps).values((t::fingerprint.eq(fingerprint), t::day.eq(day), t::mails.eq(1)))
-            .on_conflict(t::fingerprint).do_update().set(t::mails.eq(t::mails + 1)).returning(t::mails).get_result(c))?,
-        )
+        if more.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows: Vec<_> =
+            more.iter().map(|(mark, mails)| (t::fingerprint.eq(mark), t::day.eq(day), t::mails.eq(mails))).collect();
+        Ok(on!(self.writing(), c => diesel::insert_into(t::mailbox_caps).values(&rows)
+            .on_conflict(t::fingerprint).do_update().set(t::mails.eq(t::mails + diesel::upsert::excluded(t::mails)))
+            .returning((t::fingerprint, t::mails)).get_results(c))?)
     }
 
     /// Forgets the counts of days before `day` (architecture section 0: within 48 hours).

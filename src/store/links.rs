@@ -2,15 +2,19 @@
 //! use is one compare-and-set in the transaction of its effect (R-32).
 
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Bool, Nullable, SmallInt, Text};
 
 use crate::domain::ids::{CampaignId, ControllerId, ControllerScope, FormId, LinkId, NoticeId, PurposeId, SubjectId};
 use crate::domain::link::LinkAction;
 use crate::domain::time::Timestamp;
 
-use super::connection::on;
-use super::dialect::first_locked;
+use super::among::among;
+use super::bulk::{Bulk, bulk_row, column};
+use super::connection::{Conn, on};
+use super::dialect::load_locked;
 use super::error::StoreError;
 use super::schema::links;
+use super::types::Id;
 use super::{ReadTx, WriteTx};
 
 /// A link's record.
@@ -47,6 +51,36 @@ pub struct Link {
     pub answer: Option<String>,
 }
 
+bulk_row!(Link => "links" {
+    controller_id: Id,
+    id: Id,
+    action: SmallInt,
+    subject_id: Id,
+    purposes: Text,
+    notice_id: Nullable<Id>,
+    campaign_id: Nullable<Id>,
+    form_id: Nullable<Id>,
+    on_site: Bool,
+    created_at: BigInt,
+    expires_at: Nullable<BigInt>,
+    superseded_at: Nullable<BigInt>,
+    used_at: Nullable<BigInt>,
+    answer: Nullable<Text>,
+});
+
+/// A link that was decided.
+#[derive(Debug, Clone)]
+pub struct Used {
+    /// Whose.
+    pub controller_id: ControllerId,
+    /// Which.
+    pub id: LinkId,
+    /// When.
+    pub at: Timestamp,
+    /// What was decided, as JSON.
+    pub answer: String,
+}
+
 impl Link {
     /// The purposes.
     pub fn purposes(&self) -> Result<Vec<PurposeId>, StoreError> {
@@ -63,30 +97,89 @@ impl ReadTx<'_> {
 }
 
 impl WriteTx<'_> {
-    /// A link's record, locked until the commit.
-    pub fn lock_link(&mut self, scope: ControllerScope, id: LinkId) -> Result<Link, StoreError> {
-        use links::dsl as t;
-        Ok(first_locked!(&mut *self.conn, t::links.find((scope.controller(), id)).select(Link::as_select()))?)
-    }
-
     /// New links.
     pub fn insert_links(&mut self, rows: &[Link]) -> Result<(), StoreError> {
-        on!(self.writing(), c => diesel::insert_into(links::table).values(rows).execute(c))?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        match self.writing() {
+            Conn::Sqlite(c) => diesel::insert_into(links::table).values(rows).execute(&mut **c)?,
+            Conn::Postgres(c) => Bulk::default().insert(rows, "").execute(c)?,
+        };
         Ok(())
     }
 
-    /// Marks a link as decided, once; says whether this was the once.
-    pub fn use_link(
-        &mut self,
-        scope: ControllerScope,
-        id: LinkId,
-        answer: &str,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
+    /// These links' records, of any controllers, locked until the commit.
+    pub fn lock_links(&mut self, wanted: &[(ControllerId, LinkId)]) -> Result<Vec<Link>, StoreError> {
         use links::dsl as t;
-        let changed = on!(self.writing(), c => diesel::update(t::links.find((scope.controller(), id)).filter(t::used_at.is_null()))
-            .set((t::used_at.eq(now), t::answer.eq(answer))).execute(c))?;
-        Ok(changed == 1)
+        if wanted.is_empty() {
+            return Ok(Vec::new());
+        }
+        Ok(load_locked!(
+            &mut *self.conn,
+            t::links
+                .filter(among(t::controller_id, t::id, wanted.iter().copied()))
+                .order((t::controller_id, t::id))
+                .select(Link::as_select())
+        )?)
+    }
+
+    /// Marks links as decided; each was locked and found unused in this transaction (R-32).
+    pub fn use_links(&mut self, used: &[Used]) -> Result<(), StoreError> {
+        use links::dsl as t;
+        if used.is_empty() {
+            return Ok(());
+        }
+        match self.writing() {
+            Conn::Sqlite(c) => {
+                for link in used {
+                    diesel::update(t::links.find((link.controller_id, link.id)).filter(t::used_at.is_null()))
+                        .set((t::used_at.eq(link.at), t::answer.eq(&link.answer)))
+                        .execute(&mut **c)?;
+                }
+            }
+            Conn::Postgres(c) => {
+                let columns = vec![
+                    column::<Id, _>(used.iter().map(|link| &link.controller_id)),
+                    column::<Id, _>(used.iter().map(|link| &link.id)),
+                    column::<BigInt, _>(used.iter().map(|link| link.at)),
+                    column::<Text, _>(used.iter().map(|link| &link.answer)),
+                ];
+                Bulk::statement(
+                    "UPDATE links SET used_at = v.at, answer = v.answer FROM unnest(",
+                    columns,
+                    "AS v (controller_id, id, at, answer) \
+                     WHERE links.controller_id = v.controller_id AND links.id = v.id AND links.used_at IS NULL",
+                )
+                .execute(c)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Open links of these kinds to these people: `(controller, person)`.
+    pub fn open_links(
+        &mut self,
+        people: &[(ControllerId, SubjectId)],
+        actions: &[LinkAction],
+    ) -> Result<Vec<Link>, StoreError> {
+        use links::dsl as t;
+        if people.is_empty() {
+            return Ok(Vec::new());
+        }
+        Ok(on!(&mut *self.conn, c => t::links.filter(among(t::controller_id, t::subject_id, people.iter().copied()))
+            .filter(t::action.eq_any(actions)).filter(t::used_at.is_null()).filter(t::superseded_at.is_null()).select(Link::as_select()).load(c))?)
+    }
+
+    /// Marks links as superseded by newer ones (LK-06).
+    pub fn supersede(&mut self, links: &[(ControllerId, LinkId)], now: Timestamp) -> Result<(), StoreError> {
+        use links::dsl as t;
+        if links.is_empty() {
+            return Ok(());
+        }
+        on!(self.writing(), c => diesel::update(t::links.filter(among(t::controller_id, t::id, links.iter().copied())))
+            .set(t::superseded_at.eq(now)).execute(c))?;
+        Ok(())
     }
 
     /// Open links of a kind to a person that a newer one takes the place of, where a purpose is shared (LK-06).

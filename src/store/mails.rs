@@ -1,6 +1,7 @@
 //! Mails: one row a mail, from the wish to its end (R-40 to R-51). Bytes are kept only while they may be sent again.
 
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Binary, Integer, Nullable, SmallInt, Text};
 
 use crate::domain::gate::{MailKind, Reason};
 use crate::domain::ids::{
@@ -9,10 +10,13 @@ use crate::domain::ids::{
 use crate::domain::mailing::MailState;
 use crate::domain::time::Timestamp;
 
-use super::connection::on;
-use super::dialect::first_locked;
+use super::among::among;
+use super::bulk::{Bulk, bulk_row, column};
+use super::connection::{Conn, on};
+use super::dialect::{first_locked, load_locked};
 use super::error::StoreError;
 use super::schema::mails;
+use super::types::Id;
 use super::{ReadTx, WriteTx};
 
 /// A mail.
@@ -55,6 +59,58 @@ pub struct Mail {
     pub settled_at: Option<Timestamp>,
 }
 
+bulk_row!(Mail => "mails" {
+    controller_id: Id,
+    id: Id,
+    kind: SmallInt,
+    subject_id: Id,
+    campaign_id: Nullable<Id>,
+    form_id: Nullable<Id>,
+    sender_id: Id,
+    notice_id: Id,
+    purposes: Text,
+    state: SmallInt,
+    lost: Integer,
+    frozen: Nullable<Binary>,
+    reason: Nullable<SmallInt>,
+    reply: Nullable<Text>,
+    origin_mark: Nullable<Binary>,
+    created_at: BigInt,
+    settled_at: Nullable<BigInt>,
+});
+
+/// A mail that is handed over from here on.
+#[derive(Debug, Clone)]
+pub struct HandedOver {
+    /// Whose.
+    pub controller_id: ControllerId,
+    /// Which.
+    pub id: MailId,
+    /// The bytes that every attempt sends (R-41), sealed.
+    pub frozen: Vec<u8>,
+    /// For which purposes, as a JSON list of ids.
+    pub purposes: String,
+    /// Answers lost so far.
+    pub lost: i32,
+}
+
+/// How an attempt at a mail ended.
+#[derive(Debug, Clone)]
+pub struct Ended {
+    /// Whose.
+    pub controller_id: ControllerId,
+    /// Which.
+    pub id: MailId,
+    /// Where it now stands.
+    pub state: MailState,
+    /// Answers lost so far.
+    pub lost: i32,
+    /// The relay's code.
+    pub reply: Option<String>,
+    /// Over since when; its bytes go at once (R-51).
+    pub over: Option<Timestamp>,
+}
+
 impl Mail {
     /// The purposes.
     pub fn purposes(&self) -> Result<Vec<PurposeId>, StoreError> {
@@ -67,6 +123,17 @@ impl ReadTx<'_> {
     pub fn mail(&mut self, scope: ControllerScope, id: MailId) -> Result<Mail, StoreError> {
         use mails::dsl as t;
         Ok(on!(self.conn, c => t::mails.find((scope.controller(), id)).select(Mail::as_select()).first(c))?)
+    }
+
+    /// These mails, of any controllers.
+    pub fn mails_among(&mut self, wanted: &[(ControllerId, MailId)]) -> Result<Vec<Mail>, StoreError> {
+        use mails::dsl as t;
+        if wanted.is_empty() {
+            return Ok(Vec::new());
+        }
+        Ok(
+            on!(self.conn, c => t::mails.filter(among(t::controller_id, t::id, wanted.iter().copied())).select(Mail::as_select()).load(c))?,
+        )
     }
 
     /// A person's mails, newest first.
@@ -102,19 +169,21 @@ impl ReadTx<'_> {
         })?)
     }
 
-    /// Mails of a kind to a person since a moment that were handed over or may have been.
-    pub fn mails_handed_over_since(
+    /// Mails of a kind to these people since a moment that were handed over or may have been.
+    pub fn mails_handed_over_to(
         &mut self,
-        scope: ControllerScope,
-        subject: SubjectId,
+        people: &[(ControllerId, SubjectId)],
         kind: MailKind,
         since: Timestamp,
     ) -> Result<Vec<Mail>, StoreError> {
         use mails::dsl as t;
+        if people.is_empty() {
+            return Ok(Vec::new());
+        }
         Ok(
-            on!(self.conn, c => t::mails.filter(t::controller_id.eq(scope.controller())).filter(t::subject_id.eq(subject)).filter(t::kind.eq(kind))
+            on!(self.conn, c => t::mails.filter(among(t::controller_id, t::subject_id, people.iter().copied())).filter(t::kind.eq(kind))
             .filter(t::created_at.gt(since)).filter(t::state.eq_any([MailState::HandingOver, MailState::Accepted, MailState::Uncertain, MailState::Deferred]))
-            .select(Mail::as_select()).limit(100).load(c))?,
+            .select(Mail::as_select()).load(c))?,
         )
     }
 }
@@ -131,21 +200,133 @@ impl WriteTx<'_> {
         if rows.is_empty() {
             return Ok(());
         }
-        on!(self.writing(), c => diesel::insert_into(mails::table).values(rows).execute(c))?;
+        match self.writing() {
+            Conn::Sqlite(c) => diesel::insert_into(mails::table).values(rows).execute(&mut **c)?,
+            Conn::Postgres(c) => Bulk::default().insert(rows, "").execute(c)?,
+        };
         Ok(())
     }
 
-    /// Commits that from here on the mail may have been sent (R-42), with the bytes that every attempt sends (R-41).
-    pub fn hand_over_mail(
+    /// These mails, of any controllers, locked until the commit.
+    pub fn lock_mails(&mut self, wanted: &[(ControllerId, MailId)]) -> Result<Vec<Mail>, StoreError> {
+        use mails::dsl as t;
+        if wanted.is_empty() {
+            return Ok(Vec::new());
+        }
+        Ok(load_locked!(
+            &mut *self.conn,
+            t::mails
+                .filter(among(t::controller_id, t::id, wanted.iter().copied()))
+                .order((t::controller_id, t::id))
+                .select(Mail::as_select())
+        )?)
+    }
+
+    /// Mails to these people that wait, and that nobody is sending.
+    pub fn waiting_mails(&mut self, people: &[(ControllerId, SubjectId)]) -> Result<Vec<Mail>, StoreError> {
+        use mails::dsl as t;
+        if people.is_empty() {
+            return Ok(Vec::new());
+        }
+        Ok(load_locked!(
+            &mut *self.conn,
+            t::mails
+                .filter(among(t::controller_id, t::subject_id, people.iter().copied()))
+                .filter(t::state.eq_any([MailState::Queued, MailState::Claimed, MailState::Deferred]))
+                .order((t::controller_id, t::id))
+                .select(Mail::as_select())
+        )?)
+    }
+
+    /// Commits that from here on these mails may have been sent (R-42).
+    pub fn hand_over_mails(&mut self, handed: &[HandedOver]) -> Result<(), StoreError> {
+        use mails::dsl as t;
+        if handed.is_empty() {
+            return Ok(());
+        }
+        match self.writing() {
+            Conn::Sqlite(c) => {
+                for mail in handed {
+                    diesel::update(t::mails.find((mail.controller_id, mail.id)))
+                        .set((
+                            t::state.eq(MailState::HandingOver),
+                            t::frozen.eq(&mail.frozen),
+                            t::purposes.eq(&mail.purposes),
+                            t::lost.eq(mail.lost),
+                        ))
+                        .execute(&mut **c)?;
+                }
+            }
+            Conn::Postgres(c) => {
+                let columns = vec![
+                    column::<Id, _>(handed.iter().map(|mail| &mail.controller_id)),
+                    column::<Id, _>(handed.iter().map(|mail| &mail.id)),
+                    column::<SmallInt, _>(handed.iter().map(|_| MailState::HandingOver)),
+                    column::<Binary, _>(handed.iter().map(|mail| &mail.frozen)),
+                    column::<Text, _>(handed.iter().map(|mail| &mail.purposes)),
+                    column::<Integer, _>(handed.iter().map(|mail| mail.lost)),
+                ];
+                Bulk::statement(
+                    "UPDATE mails SET state = v.state, frozen = v.frozen, purposes = v.purposes, lost = v.lost FROM unnest(",
+                    columns,
+                    "AS v (controller_id, id, state, frozen, purposes, lost) \
+                     WHERE mails.controller_id = v.controller_id AND mails.id = v.id",
+                )
+                .execute(c)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes how attempts ended.
+    pub fn settle_mails(&mut self, ended: &[Ended]) -> Result<(), StoreError> {
+        if ended.is_empty() {
+            return Ok(());
+        }
+        match self.writing() {
+            Conn::Sqlite(_) => {
+                for mail in ended {
+                    let scope = ControllerScope::granted(mail.controller_id);
+                    self.settle_mail(scope, mail.id, mail.state, mail.lost, mail.reply.as_deref(), mail.over)?;
+                }
+            }
+            Conn::Postgres(c) => {
+                let columns = vec![
+                    column::<Id, _>(ended.iter().map(|mail| &mail.controller_id)),
+                    column::<Id, _>(ended.iter().map(|mail| &mail.id)),
+                    column::<SmallInt, _>(ended.iter().map(|mail| mail.state)),
+                    column::<Integer, _>(ended.iter().map(|mail| mail.lost)),
+                    column::<Nullable<Text>, _>(ended.iter().map(|mail| &mail.reply)),
+                    column::<Nullable<BigInt>, _>(ended.iter().map(|mail| mail.over)),
+                ];
+                Bulk::statement(
+                    "UPDATE mails SET state = v.state, lost = v.lost, reply = v.reply, \
+                     settled_at = coalesce(v.over, mails.settled_at), \
+                     frozen = CASE WHEN v.over IS NULL THEN mails.frozen END FROM unnest(",
+                    columns,
+                    "AS v (controller_id, id, state, lost, reply, over) \
+                     WHERE mails.controller_id = v.controller_id AND mails.id = v.id",
+                )
+                .execute(c)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends mails that their people stopped, with the reason.
+    pub fn cancel_mails(
         &mut self,
-        scope: ControllerScope,
-        id: MailId,
-        frozen: &[u8],
-        purposes: &str,
+        stopped: &[(ControllerId, MailId)],
+        reason: Reason,
+        now: Timestamp,
     ) -> Result<(), StoreError> {
         use mails::dsl as t;
-        on!(self.writing(), c => diesel::update(t::mails.find((scope.controller(), id)))
-            .set((t::state.eq(MailState::HandingOver), t::frozen.eq(frozen), t::purposes.eq(purposes))).execute(c))?;
+        if stopped.is_empty() {
+            return Ok(());
+        }
+        let nothing: Option<Vec<u8>> = None;
+        on!(self.writing(), c => diesel::update(t::mails.filter(among(t::controller_id, t::id, stopped.iter().copied())))
+            .set((t::state.eq(MailState::Cancelled), t::reason.eq(reason), t::settled_at.eq(now), t::frozen.eq(&nothing))).execute(c))?;
         Ok(())
     }
 

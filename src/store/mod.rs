@@ -2,6 +2,8 @@
 //! group commit, reads through a bounded pool beside it. Nothing is answered before the commit that holds it, and no
 //! query can be expressed without the controller it belongs to.
 
+mod among;
+mod bulk;
 pub mod campaigns;
 pub mod connection;
 pub mod consents;
@@ -9,6 +11,7 @@ pub mod controllers;
 pub mod destinations;
 mod dialect;
 mod error;
+pub mod events;
 mod group_commit;
 pub mod idempotency;
 pub mod imports;
@@ -22,16 +25,18 @@ pub mod purposes;
 mod reading;
 pub mod rows;
 mod schema;
+pub mod sheet;
 pub mod sites;
 pub mod subjects;
 pub mod suppressions;
 mod types;
+mod work;
 
 pub use connection::{DatabaseUrl, InvalidDatabaseUrl};
 pub use error::StoreError;
-pub use group_commit::{Fault, WriteTx};
 pub use migrate::SchemaStanding;
 pub use reading::ReadTx;
+pub use work::{Command, Fault, Outcomes, WriteTx};
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -100,11 +105,19 @@ impl Store {
     where
         F: FnMut(&mut WriteTx<'_>) -> Result<T, E> + Send + 'static,
         T: Send + 'static,
-        E: Fault + Send + 'static,
+        E: Fault,
     {
+        self.writer_of(route).call(route, call).await
+    }
+
+    /// Has a command carried out with others of its kind in the next group commit, and answers once it is durable.
+    pub async fn submit<C: Command>(&self, command: C) -> Result<C::Answer, C::Error> {
+        self.writer_of(command.route()).submit(command).await
+    }
+
+    fn writer_of(&self, route: uuid::Uuid) -> &Writer {
         // The last bytes of a UUIDv7 are random.
-        let slot = usize::from(route.as_bytes()[15]) % self.inner.writers.len();
-        self.inner.writers[slot].run(route, call).await
+        &self.inner.writers[usize::from(route.as_bytes()[15]) % self.inner.writers.len()]
     }
 
     /// Calls waiting for a writer, for metrics and readiness.

@@ -1,15 +1,18 @@
 //! Durable work that must follow a commit (R-40). A row is claimed with a lease and a fencing number; who settles has
 //! to name the number, so that a worker that was thought dead settles nothing. Controllers take turns (R-49).
 
+mod claims;
+
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Nullable, SmallInt};
+use diesel::sql_types::{BigInt, Integer, Nullable, SmallInt, Text};
 
 use crate::domain::ids::{ControllerId, ControllerScope};
 use crate::domain::task::{TaskKind, TaskState};
 use crate::domain::time::Timestamp;
 
-use super::connection::on;
-use super::dialect::{database_now, load_unclaimed};
+use super::among::among;
+use super::bulk::{Bulk, bulk_row};
+use super::connection::{Conn, on};
 use super::error::StoreError;
 use super::schema::outbox;
 use super::types::Id;
@@ -47,6 +50,28 @@ pub struct Task {
     /// Since when.
     pub created_at: Timestamp,
 }
+
+bulk_row!(Task => "outbox" {
+    controller_id: Id,
+    kind: SmallInt,
+    reference: Id,
+    lane: SmallInt,
+    state: SmallInt,
+    due_at: BigInt,
+    attempts: Integer,
+    fence: BigInt,
+    lease_until: BigInt,
+    generation: Integer,
+    last_error: Nullable<Text>,
+    created_at: BigInt,
+});
+
+/// What asking again for work does to that which is asked for already; see [`WriteTx::enqueue`]. 1 is queued, 2
+/// claimed, 3 parked.
+pub(super) const INSTEAD: &str = "ON CONFLICT (controller_id, kind, reference) DO UPDATE SET \
+     generation = outbox.generation + 1, due_at = excluded.due_at, \
+     attempts = CASE WHEN outbox.state <> 2 THEN 0 ELSE outbox.attempts END, \
+     state = CASE WHEN outbox.state = 3 THEN 1 ELSE outbox.state END";
 
 impl Task {
     /// Work to be done from `due_at` on.
@@ -117,15 +142,6 @@ impl ReadTx<'_> {
         )
     }
 
-    /// A controller's parked work, for a person to look at.
-    pub fn parked_tasks(&mut self, scope: ControllerScope, limit: i64) -> Result<Vec<Task>, StoreError> {
-        use outbox::dsl as t;
-        Ok(
-            on!(self.conn, c => t::outbox.filter(t::state.eq(TaskState::Parked)).filter(t::controller_id.eq(scope.controller())).select(Task::as_select())
-            .order(t::created_at).limit(limit).load(c))?,
-        )
-    }
-
     /// A controller's parked work in the order of kind and reference, after `after` (R-48).
     pub fn parked_page(
         &mut self,
@@ -151,13 +167,6 @@ impl ReadTx<'_> {
             on!(self.conn, c => t::outbox.filter(t::state.eq(TaskState::Parked)).filter(t::controller_id.eq(scope.controller())).count().get_result(c))?,
         )
     }
-
-    /// When the next work of these kinds is due, over all controllers.
-    pub fn next_due(&mut self, kind: TaskKind) -> Result<Option<Timestamp>, StoreError> {
-        use outbox::dsl as t;
-        Ok(on!(self.conn, c => t::outbox.filter(t::state.eq(TaskState::Queued)).filter(t::kind.eq(kind)).select(diesel::dsl::min(t::due_at)).first::<Option<i64>>(c))?
-            .map(Timestamp::from_micros))
-    }
 }
 
 impl WriteTx<'_> {
@@ -168,160 +177,41 @@ impl WriteTx<'_> {
         if tasks.is_empty() {
             return Ok(());
         }
-        on!(self.writing(), c => diesel::insert_into(t::outbox).values(tasks).on_conflict((t::controller_id, t::kind, t::reference)).do_update().set((
-            t::generation.eq(t::generation + 1),
-            t::due_at.eq(diesel::upsert::excluded(t::due_at)),
-            // Work that waits or is parked starts anew; claimed work stays with who has it.
-            t::attempts.eq(diesel::dsl::case_when::<_, _, diesel::sql_types::Integer>(t::state.ne(TaskState::Claimed), 0).otherwise(t::attempts)),
-            t::state.eq(diesel::dsl::case_when::<_, _, SmallInt>(t::state.eq(TaskState::Parked), TaskState::Queued).otherwise(t::state)),
-        )).execute(c))?;
+        match self.writing() {
+            Conn::Postgres(c) => Bulk::default().insert(tasks, INSTEAD).execute(c)?,
+            Conn::Sqlite(c) => diesel::insert_into(t::outbox)
+                .values(tasks)
+                .on_conflict((t::controller_id, t::kind, t::reference))
+                .do_update()
+                .set((
+                    t::generation.eq(t::generation + 1),
+                    t::due_at.eq(diesel::upsert::excluded(t::due_at)),
+                    // Work that waits or is parked starts anew; claimed work stays with who has it.
+                    t::attempts.eq(diesel::dsl::case_when::<_, _, diesel::sql_types::Integer>(
+                        t::state.ne(TaskState::Claimed),
+                        0,
+                    )
+                    .otherwise(t::attempts)),
+                    t::state.eq(diesel::dsl::case_when::<_, _, SmallInt>(
+                        t::state.eq(TaskState::Parked),
+                        TaskState::Queued,
+                    )
+                    .otherwise(t::state)),
+                ))
+                .execute(&mut **c)?,
+        };
         Ok(())
     }
 
-    /// Gives back the work of workers whose lease ran out.
-    pub fn reclaim_expired(&mut self, limit: i64) -> Result<usize, StoreError> {
+    /// Drops work that is no longer wanted, whoever holds it.
+    pub fn drop_tasks(&mut self, kind: TaskKind, tasks: &[(ControllerId, Reference)]) -> Result<(), StoreError> {
         use outbox::dsl as t;
-        let now = Timestamp::from_micros(database_now(self.conn)?);
-        let expired: Vec<Task> = load_unclaimed!(
-            &mut *self.conn,
-            t::outbox
-                .filter(t::state.eq(TaskState::Claimed))
-                .filter(t::lease_until.lt(now))
-                .select(Task::as_select())
-                .limit(limit)
-        )?;
-        for task in &expired {
-            on!(self.writing(), c => diesel::update(t::outbox.find((task.controller_id, task.kind, task.reference))).set(t::state.eq(TaskState::Queued)).execute(c))?;
+        if tasks.is_empty() {
+            return Ok(());
         }
-        Ok(expired.len())
-    }
-
-    /// Claims up to `limit` due tasks of a kind, for `lease`. Each controller with due work gets its share, so that one
-    /// with a full queue does not keep another waiting (R-49, P12). Lower lanes go first within a controller.
-    pub fn claim(
-        &mut self,
-        kind: TaskKind,
-        limit: usize,
-        now: Timestamp,
-        lease: std::time::Duration,
-    ) -> Result<Vec<Task>, StoreError> {
-        use outbox::dsl as t;
-        let controllers = self.controllers_with_due(kind, now)?;
-        if controllers.is_empty() {
-            return Ok(Vec::new());
-        }
-        let lease_until = Timestamp::from_micros(database_now(self.conn)?).plus(lease);
-        let share = i64::try_from(limit.div_ceil(controllers.len()).max(1)).unwrap_or(i64::MAX);
-        let mut claimed: Vec<Task> = Vec::new();
-        for controller in controllers {
-            // No claim lies idle while its lease runs; the rotation gives the others their turn.
-            if claimed.len() >= limit {
-                break;
-            }
-            let mut due: Vec<Task> = load_unclaimed!(
-                &mut *self.conn,
-                t::outbox
-                    .filter(t::state.eq(TaskState::Queued))
-                    .filter(t::kind.eq(kind))
-                    .filter(t::controller_id.eq(controller))
-                    .filter(t::due_at.le(now))
-                    .order((t::lane, t::due_at))
-                    .limit(share.min(i64::try_from(limit - claimed.len()).unwrap_or(i64::MAX)))
-                    .select(Task::as_select())
-            )?;
-            let references: Vec<Reference> = due.iter().map(|task| task.reference).collect();
-            if !references.is_empty() {
-                on!(self.writing(), c => diesel::update(t::outbox.filter(t::controller_id.eq(controller)).filter(t::kind.eq(kind)).filter(t::reference.eq_any(&references)))
-                    .set((t::state.eq(TaskState::Claimed), t::attempts.eq(t::attempts + 1), t::fence.eq(t::fence + 1_i64), t::lease_until.eq(lease_until))).execute(c))?;
-            }
-            for task in &mut due {
-                task.state = TaskState::Claimed;
-                task.attempts += 1;
-                task.fence += 1;
-                task.lease_until = lease_until;
-            }
-            claimed.append(&mut due);
-        }
-        Ok(claimed)
-    }
-
-    /// Controllers with work of a kind that is due, each found by one step through the index. The round begins behind
-    /// a point that moves, so that the first controller is not always served first.
-    fn controllers_with_due(&mut self, kind: TaskKind, now: Timestamp) -> Result<Vec<ControllerId>, StoreError> {
-        #[derive(QueryableByName)]
-        struct Found {
-            #[diesel(sql_type = Id)]
-            controller_id: ControllerId,
-        }
-        let query = "WITH RECURSIVE found (controller_id) AS ( \
-                         SELECT * FROM (SELECT controller_id FROM outbox WHERE state = 1 AND kind = $1 ORDER BY controller_id LIMIT 1) AS first \
-                         UNION ALL \
-                         SELECT (SELECT o.controller_id FROM outbox o WHERE o.state = 1 AND o.kind = $2 AND o.controller_id > found.controller_id \
-                                 ORDER BY o.controller_id LIMIT 1) FROM found WHERE found.controller_id IS NOT NULL) \
-                     SELECT controller_id FROM found WHERE controller_id IS NOT NULL LIMIT 10000";
-        let mut found: Vec<ControllerId> = on!(&mut *self.conn, c => diesel::sql_query(query).bind::<SmallInt, _>(kind).bind::<SmallInt, _>(kind).load::<Found>(c))?
-            .into_iter()
-            .map(|row| row.controller_id)
-            .collect();
-        if !found.is_empty() {
-            let start = usize::try_from(now.micros().unsigned_abs() / 1000 % found.len() as u64).unwrap_or(0);
-            found.rotate_left(start);
-        }
-        Ok(found)
-    }
-
-    /// Lengthens the lease of a claimed task, while the claim is still ours; says whether it was.
-    pub fn extend_lease(&mut self, task: &Task, lease: std::time::Duration) -> Result<bool, StoreError> {
-        use outbox::dsl as t;
-        let until = Timestamp::from_micros(database_now(self.conn)?).plus(lease);
-        let changed = on!(self.writing(), c => diesel::update(t::outbox.find((task.controller_id, task.kind, task.reference))
-            .filter(t::fence.eq(task.fence)).filter(t::state.eq(TaskState::Claimed))).set(t::lease_until.eq(until)).execute(c))?;
-        Ok(changed == 1)
-    }
-
-    /// Finishes a claimed task. Work that was asked for again meanwhile goes back to the queue. Says whether the claim
-    /// was still ours; if not, nothing is changed and the caller's transaction must not keep its effects.
-    pub fn finish(&mut self, task: &Task, now: Timestamp) -> Result<bool, StoreError> {
-        use outbox::dsl as t;
-        let ours = t::outbox
-            .find((task.controller_id, task.kind, task.reference))
-            .filter(t::fence.eq(task.fence))
-            .filter(t::state.eq(TaskState::Claimed));
-        let gone = on!(self.writing(), c => diesel::delete(ours.filter(t::generation.eq(task.generation))).execute(c))?;
-        if gone == 1 {
-            return Ok(true);
-        }
-        let nothing: Option<String> = None;
-        let again = on!(self.writing(), c => diesel::update(ours).set((t::state.eq(TaskState::Queued), t::attempts.eq(0), t::due_at.eq(now), t::last_error.eq(&nothing))).execute(c))?;
-        Ok(again == 1)
-    }
-
-    /// Puts a claimed task back until `due_at`, or parks it; says whether the claim was still ours.
-    pub fn put_back(
-        &mut self,
-        task: &Task,
-        state: TaskState,
-        due_at: Timestamp,
-        error: &str,
-    ) -> Result<bool, StoreError> {
-        use outbox::dsl as t;
-        let error: String = error.chars().take(500).collect();
-        let changed = on!(self.writing(), c => diesel::update(t::outbox.find((task.controller_id, task.kind, task.reference))
-            .filter(t::fence.eq(task.fence)).filter(t::state.eq(TaskState::Claimed)))
-            .set((t::state.eq(state), t::due_at.eq(due_at), t::last_error.eq(&error))).execute(c))?;
-        Ok(changed == 1)
-    }
-
-    /// Puts a claimed task back without counting the attempt: nothing was tried. Says whether the claim was still ours.
-    pub fn postpone(&mut self, task: &Task, due_at: Timestamp) -> Result<bool, StoreError> {
-        use outbox::dsl as t;
-        let ours = t::outbox
-            .find((task.controller_id, task.kind, task.reference))
-            .filter(t::fence.eq(task.fence))
-            .filter(t::state.eq(TaskState::Claimed));
-        let changed = on!(self.writing(), c => diesel::update(ours)
-            .set((t::state.eq(TaskState::Queued), t::due_at.eq(due_at), t::attempts.eq(t::attempts - 1))).execute(c))?;
-        Ok(changed == 1)
+        let rows = among(t::controller_id, t::reference, tasks.iter().copied());
+        on!(self.writing(), c => diesel::delete(t::outbox.filter(rows).filter(t::kind.eq(kind))).execute(c))?;
+        Ok(())
     }
 
     /// Puts parked work back into the queue, its attempts counted anew; says whether it was parked.
@@ -349,17 +239,5 @@ impl WriteTx<'_> {
         use outbox::dsl as t;
         let parked = t::outbox.find((scope.controller(), kind, reference)).filter(t::state.eq(TaskState::Parked));
         Ok(on!(self.writing(), c => diesel::delete(parked).execute(c))? == 1)
-    }
-
-    /// Drops work that is no longer wanted, whoever holds it.
-    pub fn drop_task(
-        &mut self,
-        scope: ControllerScope,
-        kind: TaskKind,
-        reference: uuid::Uuid,
-    ) -> Result<(), StoreError> {
-        use outbox::dsl as t;
-        on!(self.writing(), c => diesel::delete(t::outbox.find((scope.controller(), kind, Reference::from_uuid(reference)))).execute(c))?;
-        Ok(())
     }
 }

@@ -245,14 +245,6 @@ impl ReadTx<'_> {
         Ok(on!(self.conn, c => t::notices.filter(t::controller_id.eq(scope.controller())).filter(t::slug.eq(slug))
             .filter(t::version.lt(version)).select(t::id).load(c))?)
     }
-
-    /// The ids of all notices under a short name.
-    pub fn notice_family(&mut self, scope: ControllerScope, slug: &str) -> Result<Vec<NoticeId>, StoreError> {
-        use notices::dsl as t;
-        Ok(
-            on!(self.conn, c => t::notices.filter(t::controller_id.eq(scope.controller())).filter(t::slug.eq(slug)).select(t::id).load(c))?,
-        )
-    }
 }
 
 impl WriteTx<'_> {

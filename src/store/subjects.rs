@@ -2,15 +2,19 @@
 //! fingerprint.
 
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Binary, Bool, Integer, Nullable};
 
 use crate::domain::gate::SubjectFlags;
 use crate::domain::ids::{ControllerId, ControllerScope, SubjectId};
 use crate::domain::time::Timestamp;
 
-use super::connection::on;
+use super::among::among;
+use super::bulk::{Bulk, bulk_row};
+use super::connection::{Conn, on};
 use super::dialect::{first_locked, load_locked};
 use super::error::StoreError;
 use super::schema::subjects;
+use super::types::Id;
 use super::{ReadTx, WriteTx};
 
 /// A person as stored: nothing here reads without the keys.
@@ -43,6 +47,21 @@ pub struct Subject {
     pub created_at: Timestamp,
 }
 
+bulk_row!(Subject => "subjects" {
+    controller_id: Id,
+    id: Id,
+    email_key: Binary,
+    key_version: Integer,
+    wrapped_key: Binary,
+    email: Binary,
+    name: Nullable<Binary>,
+    fields: Nullable<Binary>,
+    restricted: Bool,
+    undeliverable: Bool,
+    erased_at: Nullable<BigInt>,
+    created_at: BigInt,
+});
+
 impl Subject {
     /// What the gate wants to know.
     pub const fn flags(&self) -> SubjectFlags {
@@ -66,6 +85,17 @@ impl ReadTx<'_> {
         use subjects::dsl as t;
         Ok(
             on!(self.conn, c => t::subjects.filter(t::controller_id.eq(scope.controller())).filter(t::id.eq_any(ids)).select(Subject::as_select()).order(t::id).load(c))?,
+        )
+    }
+
+    /// These people, of any controllers.
+    pub fn people_among(&mut self, wanted: &[(ControllerId, SubjectId)]) -> Result<Vec<Subject>, StoreError> {
+        use subjects::dsl as t;
+        if wanted.is_empty() {
+            return Ok(Vec::new());
+        }
+        Ok(
+            on!(self.conn, c => t::subjects.filter(among(t::controller_id, t::id, wanted.iter().copied())).select(Subject::as_select()).load(c))?,
         )
     }
 
@@ -96,24 +126,40 @@ impl ReadTx<'_> {
 }
 
 impl WriteTx<'_> {
-    /// Adds the person unless the address is known; either way the one on record, locked until the commit, so that
-    /// two instances take turns on one person (R-32, T-11).
-    pub fn find_or_add_subject(&mut self, scope: ControllerScope, subject: &Subject) -> Result<Subject, StoreError> {
-        use subjects::dsl as t;
-        on!(self.writing(), c => diesel::insert_into(subjects::table).values(subject).on_conflict_do_nothing().execute(c))?;
-        Ok(first_locked!(
-            self.writing(),
-            t::subjects
-                .filter(t::controller_id.eq(scope.controller()))
-                .filter(t::email_key.eq(&subject.email_key))
-                .select(Subject::as_select())
-        )?)
-    }
-
     /// The person, locked until the commit.
     pub fn lock_subject(&mut self, scope: ControllerScope, id: SubjectId) -> Result<Subject, StoreError> {
         use subjects::dsl as t;
         Ok(first_locked!(&mut *self.conn, t::subjects.find((scope.controller(), id)).select(Subject::as_select()))?)
+    }
+
+    /// These people, of any controllers, locked until the commit, in the order of their ids.
+    pub fn lock_people(&mut self, wanted: &[(ControllerId, SubjectId)]) -> Result<Vec<Subject>, StoreError> {
+        use subjects::dsl as t;
+        if wanted.is_empty() {
+            return Ok(Vec::new());
+        }
+        Ok(load_locked!(
+            &mut *self.conn,
+            t::subjects
+                .filter(among(t::controller_id, t::id, wanted.iter().copied()))
+                .order((t::controller_id, t::id))
+                .select(Subject::as_select())
+        )?)
+    }
+
+    /// Those of these addresses that are known, of any controllers, locked until the commit, in the order of their ids.
+    pub fn lock_people_by_address(&mut self, wanted: &[(ControllerId, &[u8])]) -> Result<Vec<Subject>, StoreError> {
+        use subjects::dsl as t;
+        if wanted.is_empty() {
+            return Ok(Vec::new());
+        }
+        Ok(load_locked!(
+            &mut *self.conn,
+            t::subjects
+                .filter(among(t::controller_id, t::email_key, wanted.iter().copied()))
+                .order((t::controller_id, t::id))
+                .select(Subject::as_select())
+        )?)
     }
 
     /// The people among these addresses that are known, locked until the commit, in the order of their ids so that two
@@ -136,7 +182,21 @@ impl WriteTx<'_> {
 
     /// Adds people; those whose address is known are left as they are.
     pub fn add_subjects(&mut self, people: &[Subject]) -> Result<(), StoreError> {
-        on!(self.writing(), c => diesel::insert_into(subjects::table).values(people).on_conflict_do_nothing().execute(c))?;
+        match self.writing() {
+            Conn::Sqlite(c) => {
+                diesel::insert_into(subjects::table).values(people).on_conflict_do_nothing().execute(&mut **c)?
+            }
+            Conn::Postgres(c) => Bulk::default().insert(people, "ON CONFLICT DO NOTHING").execute(c)?,
+        };
+        Ok(())
+    }
+
+    /// Adds people who must not be known yet.
+    pub(super) fn insert_people(&mut self, people: &[Subject]) -> Result<(), StoreError> {
+        match self.writing() {
+            Conn::Sqlite(c) => diesel::insert_into(subjects::table).values(people).execute(&mut **c)?,
+            Conn::Postgres(c) => Bulk::default().insert(people, "").execute(c)?,
+        };
         Ok(())
     }
 

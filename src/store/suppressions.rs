@@ -2,6 +2,7 @@
 //! for all of them, so that a fresh confirmed opt-in to one purpose lifts that purpose alone (RP-04).
 
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Binary, Integer, Nullable, SmallInt, Text};
 use diesel::upsert::excluded;
 
 use crate::domain::ids::{ControllerId, ControllerScope, PurposeId};
@@ -9,9 +10,12 @@ use crate::domain::purpose::Channel;
 use crate::domain::suppression::SuppressionReason;
 use crate::domain::time::Timestamp;
 
-use super::connection::on;
+use super::among::among;
+use super::bulk::{Bulk, bulk_row};
+use super::connection::{Conn, on};
 use super::error::StoreError;
 use super::schema::suppressions;
+use super::types::Id;
 use super::{ReadTx, WriteTx};
 
 /// Stands for every purpose.
@@ -41,6 +45,25 @@ pub struct Suppression {
     pub lifted_at: Option<Timestamp>,
 }
 
+bulk_row!(Suppression => "suppressions" {
+    controller_id: Id,
+    fingerprint: Binary,
+    purpose_id: Id,
+    key_version: Integer,
+    channel: SmallInt,
+    reason: SmallInt,
+    source: Nullable<Text>,
+    created_at: BigInt,
+    lifted_at: Nullable<BigInt>,
+});
+
+/// What an entry replaces where one stands already; see [`WriteTx::suppress`]. The numbers are those of the reasons that
+/// no fresh opt-in lifts.
+pub(super) const INSTEAD: &str = "ON CONFLICT (controller_id, fingerprint, purpose_id) DO UPDATE SET \
+     reason = CASE WHEN suppressions.reason IN (5, 6, 7, 8) AND suppressions.lifted_at IS NULL \
+              THEN suppressions.reason ELSE excluded.reason END, \
+     source = excluded.source, created_at = excluded.created_at, lifted_at = excluded.lifted_at";
+
 /// The reason that holds for a purpose among an address's entries.
 pub fn reason_for(entries: &[Suppression], purpose: PurposeId) -> Option<SuppressionReason> {
     let newest = |wanted: PurposeId| entries.iter().filter(|e| e.purpose_id == wanted).max_by_key(|e| e.created_at);
@@ -53,6 +76,17 @@ pub fn reason_for(entries: &[Suppression], purpose: PurposeId) -> Option<Suppres
 }
 
 impl ReadTx<'_> {
+    /// Entries under any of these fingerprints, of any controllers.
+    pub fn suppressions_under(&mut self, wanted: &[(ControllerId, Vec<u8>)]) -> Result<Vec<Suppression>, StoreError> {
+        use suppressions::dsl as t;
+        if wanted.is_empty() {
+            return Ok(Vec::new());
+        }
+        let wanted = wanted.iter().map(|(controller, fingerprint)| (*controller, fingerprint.as_slice()));
+        Ok(on!(self.conn, c => t::suppressions.filter(among(t::controller_id, t::fingerprint, wanted))
+            .select(Suppression::as_select()).load(c))?)
+    }
+
     /// Entries under any of these fingerprints.
     pub fn suppressions_among(
         &mut self,
@@ -86,24 +120,33 @@ impl ReadTx<'_> {
 }
 
 impl WriteTx<'_> {
-    /// Puts addresses on the list. The newest reason holds, but one that a fresh opt-in cannot lift (SU-06) is never
+    /// Puts addresses on the list; one that is lifted in the same moment leaves its mark. The newest reason holds, but one that a fresh opt-in cannot lift (SU-06) is never
     /// weakened to one that it can.
     pub fn suppress(&mut self, entries: &[Suppression]) -> Result<(), StoreError> {
         use suppressions::dsl as t;
         if entries.is_empty() {
             return Ok(());
         }
-        let nothing: Option<Timestamp> = None;
         let strong = SuppressionReason::ALL.iter().copied().filter(|reason| !reason.lifted_by_fresh_opt_in());
         let strong: Vec<SuppressionReason> = strong.collect();
-        on!(self.writing(), c => diesel::insert_into(t::suppressions).values(entries).on_conflict((t::controller_id, t::fingerprint, t::purpose_id))
-            .do_update().set((
-                t::reason.eq(diesel::dsl::case_when::<_, _, diesel::sql_types::SmallInt>(
-                    t::reason.eq_any(&strong).and(t::lifted_at.is_null()), t::reason).otherwise(excluded(t::reason))),
-                t::source.eq(excluded(t::source)),
-                t::created_at.eq(excluded(t::created_at)),
-                t::lifted_at.eq(nothing),
-            )).execute(c))?;
+        match self.writing() {
+            Conn::Postgres(c) => Bulk::default().insert(entries, INSTEAD).execute(c)?,
+            Conn::Sqlite(c) => diesel::insert_into(t::suppressions)
+                .values(entries)
+                .on_conflict((t::controller_id, t::fingerprint, t::purpose_id))
+                .do_update()
+                .set((
+                    t::reason.eq(diesel::dsl::case_when::<_, _, diesel::sql_types::SmallInt>(
+                        t::reason.eq_any(&strong).and(t::lifted_at.is_null()),
+                        t::reason,
+                    )
+                    .otherwise(excluded(t::reason))),
+                    t::source.eq(excluded(t::source)),
+                    t::created_at.eq(excluded(t::created_at)),
+                    t::lifted_at.eq(excluded(t::lifted_at)),
+                ))
+                .execute(&mut **c)?,
+        };
         Ok(())
     }
 
@@ -132,6 +175,13 @@ mod tests {
             created_at: Timestamp::from_micros(created),
             lifted_at: lifted.map(Timestamp::from_micros),
         }
+    }
+
+    #[test]
+    fn the_statement_names_the_reasons_that_no_fresh_opt_in_lifts() {
+        let strong = SuppressionReason::ALL.iter().filter(|reason| !reason.lifted_by_fresh_opt_in());
+        let codes: Vec<String> = strong.map(|reason| reason.code().to_string()).collect();
+        assert!(INSTEAD.contains(&format!("IN ({})", codes.join(", "))), "{codes:?}");
     }
 
     #[test]

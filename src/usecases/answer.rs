@@ -1,25 +1,29 @@
 //! A person answers: confirms a sign-up, says yes or no to a re-permission, or says "this was not me". Strict where it
 //! makes a consent (LK-03 to LK-06): an open page of ours, a choice, not too fast, once.
 
-use serde_json::{Map, Value, json};
+mod given;
+mod stop;
 
-use crate::domain::campaign::Answer;
-use crate::domain::consent::{Act, Command, Refusal};
+pub(super) use stop::stop;
+
+use serde_json::{Value, json};
+
+use crate::domain::consent::{Act, Command};
 use crate::domain::event::Method;
-use crate::domain::ids::{LinkId, PurposeId, SubjectId};
+use crate::domain::ids::{LinkId, PurposeId};
 use crate::domain::link::LinkAction;
 use crate::domain::name::DisplayName;
 use crate::domain::purpose::Purpose;
 use crate::domain::suppression::SuppressionReason;
 use crate::links::Claims;
 use crate::store::links::Link;
-use crate::store::{StoreError, WriteTx};
 
-use super::linked::{Genuine, LinkStanding, Question, standing, verify};
+use super::linked::{LinkStanding, Question, standing, verify};
 use super::nonce::{self, PageSeal};
-use super::record::{Occasion, Person, apply};
+use super::record::Occasion;
 use super::sign_up::Choice;
 use super::{Error, Services};
+use given::Given;
 
 /// Under which name a used link's answer keeps the link that stops it; no purpose has an underscore in its name.
 const STOP_LINK: &str = "_stop";
@@ -125,46 +129,28 @@ pub async fn answer(services: &Services, token: &str, action: LinkAction, reply:
     if let Some(object) = evidence.as_object_mut() {
         object.insert("page_open_ms".to_owned(), json!(u64::try_from(age.as_millis()).unwrap_or(u64::MAX)));
     }
-    let keys = services.keys.of(genuine.scope).await?;
-    let (house, shown) = (services.clone(), question.clone());
-    let stop_id = LinkId::from_uuid(services.ids.random());
+    let stop = LinkId::from_uuid(services.ids.random());
     let occasion = occasion_of(services, &question, action, evidence);
-    let name = reply.name;
-    let shown_subject = question.link.subject_id;
-    let written = services
-        .store
-        .write(question.link.subject_id.uuid(), move |tx: &mut WriteTx<'_>| {
-            // The person first, as everywhere, so that transactions lock in one order.
-            let row = tx.lock_subject(genuine.scope, shown_subject)?;
-            let link = tx.lock_link(genuine.scope, genuine.link)?;
-            if link.used_at.is_some() || link.superseded_at.is_some() {
-                return Ok(None);
-            }
-            if row.erased_at.is_some() {
-                return Ok(None);
-            }
-            let mut person = Person::open(genuine.scope, &keys, row)?;
-            let mut recorded = Vec::with_capacity(chosen.len());
-            for (purpose, choice) in &chosen {
-                let command = match choice {
-                    Choice::Yes => Command::Give { act: act_of(action), terms: purpose.terms(occasion.now) },
-                    Choice::No => Command::Refuse,
-                };
-                let outcome = apply(tx, &*house.ids, &keys, &person, purpose.id, command, &occasion);
-                recorded.push((purpose.clone(), verdict(outcome, *choice)?));
-            }
-            finish(tx, &mut person, &link, &recorded, name.as_ref(), stop_id, &occasion)?;
-            write_stop_link(tx, &link, stop_id, &recorded, &occasion)?;
-            Ok::<_, Error>(Some(recorded))
-        })
-        .await;
+    let given = Given {
+        services: services.clone(),
+        keys: services.keys.of(genuine.scope).await?,
+        genuine,
+        action,
+        subject: question.link.subject_id,
+        route: question.route,
+        chosen,
+        name: reply.name,
+        stop,
+        occasion,
+    };
+    let written = services.store.submit(given).await;
     services.bell.notify_waiters();
     match written {
         Ok(Some(recorded)) => {
             let said_yes = recorded.iter().any(|(_, what)| *what == Recorded::Yes);
             let signer = services.keys.signer(genuine.scope).await?;
-            let stop = said_yes.then(|| format!("/u/{}", signer.sign(&Claims::withdrawal(stop_id))));
-            Ok(Answered::Recorded(shown, recorded, stop))
+            let stop = said_yes.then(|| format!("/u/{}", signer.sign(&Claims::withdrawal(stop))));
+            Ok(Answered::Recorded(question, recorded, stop))
         }
         // Another tab was faster: show what it decided (scenario 11).
         Ok(None) => Ok(Answered::Not(standing(services, genuine, action).await?)),
@@ -203,53 +189,6 @@ pub(super) fn source_of(link: &Link) -> Option<String> {
     link.campaign_id.map(|id| format!("campaign:{id}")).or_else(|| link.form_id.map(|id| format!("form:{id}")))
 }
 
-fn verdict(outcome: Result<crate::domain::consent::Decision, Error>, choice: Choice) -> Result<Recorded, Error> {
-    match outcome {
-        Ok(_) => Ok(match choice {
-            Choice::Yes => Recorded::Yes,
-            Choice::No => Recorded::No,
-        }),
-        Err(Error::Refused(refusal)) => Ok(match refusal {
-            Refusal::PurposeEnded => Recorded::Ended,
-            Refusal::RequestExpired => Recorded::TooLate,
-            Refusal::NotRequested
-            | Refusal::Stopped
-            | Refusal::NeedsConfirmation
-            | Refusal::NotDue
-            | Refusal::NothingToChange
-            | Refusal::AlreadyConfirmed
-            | Refusal::EndedHere => Recorded::Stopped,
-        }),
-        Err(other) => Err(other),
-    }
-}
-
-/// Marks the link as decided, counts the answer in its round, and takes over the name.
-fn finish(
-    tx: &mut WriteTx<'_>,
-    person: &mut Person,
-    link: &Link,
-    recorded: &[(Purpose, Recorded)],
-    corrected: Option<&DisplayName>,
-    stop: LinkId,
-    occasion: &Occasion,
-) -> Result<(), Error> {
-    let mut answer: Map<String, Value> =
-        recorded.iter().map(|(purpose, what)| (purpose.slug.to_string(), Value::from(what.name()))).collect();
-    if recorded.iter().any(|(_, what)| *what == Recorded::Yes) {
-        answer.insert(STOP_LINK.to_owned(), json!(stop));
-    }
-    tx.use_link(person.scope, link.id, &Value::Object(answer).to_string(), occasion.now)?;
-    if let Some(campaign) = link.campaign_id {
-        let said = if recorded.iter().any(|(_, what)| *what == Recorded::Yes) { Answer::Yes } else { Answer::No };
-        tx.set_member_answer(person.scope, campaign, person.row.id, said, occasion.now)?;
-    }
-    if let Some(name) = corrected {
-        person.set_name(tx, name)?;
-    }
-    Ok(())
-}
-
 /// Where a yes that was given by this link can be stopped, for the page of a used link; makes nothing (LK-01).
 pub async fn where_to_stop(services: &Services, question: &Question) -> Result<Option<String>, Error> {
     let kept: Value = question.link.answer.as_deref().map(serde_json::from_str).transpose()?.unwrap_or_default();
@@ -258,34 +197,6 @@ pub async fn where_to_stop(services: &Services, question: &Question) -> Result<O
     };
     let signer = services.keys.signer(question.scope).await?;
     Ok(Some(format!("/u/{}", signer.sign(&Claims::withdrawal(stop)))))
-}
-
-/// After a yes the page shows where to stop it, as easy as it was to begin (WD-01).
-fn write_stop_link(
-    tx: &mut WriteTx<'_>,
-    answered: &Link,
-    id: LinkId,
-    recorded: &[(Purpose, Recorded)],
-    occasion: &Occasion,
-) -> Result<(), Error> {
-    let agreed: Vec<PurposeId> =
-        recorded.iter().filter(|(_, what)| *what == Recorded::Yes).map(|(purpose, _)| purpose.id).collect();
-    if agreed.is_empty() {
-        return Ok(());
-    }
-    tx.insert_links(&[Link {
-        id,
-        action: LinkAction::Withdraw,
-        purposes: serde_json::to_string(&agreed)?,
-        campaign_id: None,
-        created_at: occasion.now,
-        expires_at: None,
-        superseded_at: None,
-        used_at: None,
-        answer: None,
-        ..answered.clone()
-    }])?;
-    Ok(())
 }
 
 /// "This was not me": nothing more is sent, and no further confirmation mails (R-22, DO-04). Forgiving: one press.
@@ -301,55 +212,7 @@ pub async fn not_me(services: &Services, token: &str, evidence: Value) -> Result
     };
     let occasion = occasion_of(services, &question, LinkAction::NotMe, evidence);
     let purposes: Vec<PurposeId> = question.purposes.iter().map(|purpose| purpose.id).collect();
-    stop(
-        services,
-        genuine,
-        question.link.subject_id,
-        purposes,
-        Command::Withdraw { reason: SuppressionReason::NotMe },
-        occasion,
-    )
-    .await?;
+    let command = Command::Withdraw { reason: SuppressionReason::NotMe };
+    stop(services, genuine, &question, purposes, command, occasion).await?;
     Ok(shown)
-}
-
-/// Applies a stop to purposes of the person behind a link, and marks the link.
-pub(super) async fn stop(
-    services: &Services,
-    genuine: Genuine,
-    subject: SubjectId,
-    purposes: Vec<PurposeId>,
-    command: Command,
-    occasion: Occasion,
-) -> Result<(), Error> {
-    let keys = services.keys.of(genuine.scope).await?;
-    let house = services.clone();
-    let route = subject.uuid();
-    services
-        .store
-        .write(route, move |tx: &mut WriteTx<'_>| {
-            let row = tx.lock_subject(genuine.scope, subject)?;
-            let link = match tx.lock_link(genuine.scope, genuine.link) {
-                Ok(link) => link,
-                Err(StoreError::NotFound) => return Ok(()),
-                Err(error) => return Err(Error::from(error)),
-            };
-            if row.erased_at.is_some() {
-                return Ok(());
-            }
-            let person = Person::open(genuine.scope, &keys, row)?;
-            for purpose in &purposes {
-                apply(tx, &*house.ids, &keys, &person, *purpose, command, &occasion)?;
-            }
-            if link.used_at.is_none() {
-                tx.use_link(genuine.scope, link.id, "{\"stopped\":\"yes\"}", occasion.now)?;
-            }
-            if let Some(campaign) = link.campaign_id {
-                tx.set_member_answer(genuine.scope, campaign, person.row.id, Answer::No, occasion.now)?;
-            }
-            Ok(())
-        })
-        .await?;
-    services.bell.notify_waiters();
-    Ok(())
 }

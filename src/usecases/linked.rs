@@ -59,6 +59,8 @@ pub struct Question {
     pub masked_name: Option<String>,
     /// Key of the form through which the person can sign up again.
     pub form_key: Option<String>,
+    /// What a writing call about the person is routed by.
+    pub route: uuid::Uuid,
     /// What stands on record now, and since when.
     pub present: Vec<(PurposeId, ConsentState, Timestamp)>,
 }
@@ -142,6 +144,7 @@ fn question(
         masked_address: EmailAddress::masked(&person.address),
         masked_name: person.name()?.map(|name| name.masked()),
         form_key,
+        route: person.route(),
         present,
         link,
     })

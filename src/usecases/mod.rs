@@ -9,6 +9,7 @@ pub mod confirmed;
 pub mod controllers;
 pub mod deliver;
 pub mod destinations;
+pub mod docket;
 pub mod error;
 pub mod forms;
 pub mod imports;

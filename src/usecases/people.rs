@@ -11,8 +11,9 @@ use crate::domain::ids::{ControllerScope, EventId, MailId, NoticeId, PolicyVersi
 use crate::domain::name::DisplayName;
 use crate::domain::purpose::Purpose;
 use crate::domain::time::Timestamp;
-use crate::store::consents::{Consent, StoredEvent};
+use crate::store::consents::Consent;
 use crate::store::destinations::DestinationState;
+use crate::store::events::StoredEvent;
 use crate::store::mails::Mail;
 use crate::store::policies::PolicyVersion;
 use crate::store::subjects::Subject;

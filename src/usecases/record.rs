@@ -1,35 +1,31 @@
-//! The one way a consent changes: ask the rules, write where the person now stands, append the event with its sealed
-//! evidence and its commitment, and see to what must follow. All in the caller's transaction.
+//! What goes on record: a person with their key, how a thing came about, the event with its sealed evidence and its
+//! commitment. Where a person stands is changed by a [`Docket`] alone.
 
 use serde_json::Value;
+use uuid::Uuid;
 
 use crate::crypto::{ControllerKeys, SubjectKey, commitment, secret};
 use crate::domain::basis::BasisKind;
-use crate::domain::campaign::MemberStatus;
 use crate::domain::clock::Ids;
-use crate::domain::consent::{Command, Decision, Effect, Standing, decide};
+use crate::domain::consent::{Command, Decision, Standing};
 use crate::domain::email::EmailAddress;
 use crate::domain::event::{ConsentEvent, EventKind, Method, RECORD_VERSION};
-use crate::domain::gate::Reason;
-use crate::domain::ids::{ControllerScope, EventId, NoticeId, PolicyVersionId, PurposeId};
-use crate::domain::mailing::MailState;
+use crate::domain::ids::{ControllerScope, EventId, NoticeId, PolicyVersionId, PurposeId, SubjectId};
 use crate::domain::name::DisplayName;
 use crate::domain::purpose::Channel;
 use crate::domain::suppression::SuppressionReason;
-use crate::domain::task::TaskKind;
 use crate::domain::time::Timestamp;
-use crate::store::consents::{Consent, StoredEvent};
-use crate::store::outbox::Task;
+use crate::store::consents::Consent;
+use crate::store::events::StoredEvent;
 use crate::store::subjects::Subject;
-use crate::store::suppressions::{EVERY_PURPOSE, Suppression, reason_for};
+use crate::store::suppressions::{Suppression, reason_for};
 use crate::store::{ReadTx, WriteTx};
 
 use super::Error;
-
-/// The lane of work for destinations.
-const SYNC_LANE: i16 = 1;
+use super::docket::Docket;
 
 /// A person on record, opened: their row, their key, their address.
+#[derive(Clone)]
 pub struct Person {
     /// The controller.
     pub scope: ControllerScope,
@@ -52,8 +48,8 @@ impl Person {
         Ok(Self { scope, row, key, address })
     }
 
-    /// A row for somebody new.
-    pub fn new_row(
+    /// Somebody new, with a key of their own.
+    pub fn newcomer(
         scope: ControllerScope,
         keys: &ControllerKeys,
         ids: &dyn Ids,
@@ -61,10 +57,10 @@ impl Person {
         name: Option<&DisplayName>,
         fields: Option<&Value>,
         now: Timestamp,
-    ) -> Subject {
-        let id = crate::domain::ids::SubjectId::from_uuid(ids.row());
+    ) -> Self {
+        let id = SubjectId::from_uuid(ids.row());
         let (key, key_version, wrapped_key) = keys.new_subject_key(id.uuid());
-        Subject {
+        let row = Subject {
             controller_id: scope.controller(),
             id,
             email_key: keys.email_fingerprint(&address.match_key()).to_vec(),
@@ -77,7 +73,14 @@ impl Person {
             undeliverable: false,
             erased_at: None,
             created_at: now,
-        }
+        };
+        Self { scope, row, key, address: address.clone() }
+    }
+
+    /// What a writing call about this person is routed by, however the person was found: calls about one person share
+    /// a writer.
+    pub fn route(&self) -> Uuid {
+        route_of(&self.row)
     }
 
     /// The name, if one is on record.
@@ -95,12 +98,10 @@ impl Person {
         Ok(Some(serde_json::from_slice(&bytes)?))
     }
 
-    /// Replaces the name.
-    pub fn set_name(&mut self, tx: &mut WriteTx<'_>, name: &DisplayName) -> Result<(), Error> {
+    /// Replaces the name on record.
+    pub fn set_name(&self, tx: &mut WriteTx<'_>, name: &DisplayName) -> Result<(), Error> {
         let sealed = self.key.seal("subjects", "name", self.row.id.uuid(), name.as_str().as_bytes());
-        tx.set_subject_details(self.scope, self.row.id, Some(&sealed), self.row.fields.as_deref())?;
-        self.row.name = Some(sealed);
-        Ok(())
+        Ok(tx.set_subject_details(self.scope, self.row.id, Some(&sealed), self.row.fields.as_deref())?)
     }
 
     /// Why the address is on the "never mail" list for a purpose, if it is.
@@ -117,6 +118,15 @@ impl Person {
             .collect();
         Ok(reason_for(&tx.suppressions_among(self.scope, &candidates)?, purpose))
     }
+}
+
+/// See [`Person::route`].
+pub fn route_of(row: &Subject) -> Uuid {
+    let mut bytes = [0; 16];
+    for (byte, of_key) in bytes.iter_mut().zip(&row.email_key) {
+        *byte = *of_key;
+    }
+    Uuid::from_bytes(bytes)
 }
 
 /// How, through what and with which words something came about.
@@ -143,7 +153,8 @@ impl Occasion {
     }
 }
 
-/// Applies a command to a person and a purpose. The person's row must be locked by this transaction.
+/// Applies one command to one person and purpose; see [`Docket`] for several. The person's row must be locked by this
+/// transaction.
 pub fn apply(
     tx: &mut WriteTx<'_>,
     ids: &dyn Ids,
@@ -153,43 +164,10 @@ pub fn apply(
     command: Command,
     occasion: &Occasion,
 ) -> Result<Decision, Error> {
-    let stored = tx.lock_consent(person.scope, person.row.id, purpose)?;
-    let standing = stored.as_ref().map_or(Standing::NONE, Consent::standing);
-    let decision = decide(&standing, command, occasion.now)?;
-    if decision.event.is_some() || decision.next != standing {
-        let event_id = match decision.event {
-            Some(kind) => {
-                let event = seal_event(ids, person, purpose, kind, &decision.next, occasion);
-                let id = event.id;
-                tx.append_events(&[event])?;
-                id
-            }
-            None => stored.as_ref().map_or_else(|| EventId::from_uuid(ids.row()), |consent| consent.event_id),
-        };
-        tx.save_consent(&changed(stored, person, purpose, &decision, event_id, occasion))?;
-    }
-    for effect in decision.effects {
-        carry_out(tx, keys, person, purpose, *effect, occasion)?;
-    }
+    let mut docket = Docket::read(tx, [person])?;
+    let decision = docket.apply(ids, keys, person, purpose, command, occasion)?;
+    docket.write(tx)?;
     Ok(decision)
-}
-
-/// The row after a decision.
-pub(super) fn changed(
-    stored: Option<Consent>,
-    person: &Person,
-    purpose: PurposeId,
-    decision: &Decision,
-    event: EventId,
-    occasion: &Occasion,
-) -> Consent {
-    let mut consent = stored.unwrap_or_else(|| blank(person, purpose, event, occasion.now));
-    consent.set_standing(&decision.next);
-    consent.event_id = event;
-    consent.changed_at = occasion.now;
-    consent.notice_id = occasion.notice.or(consent.notice_id);
-    consent.policy_version_id = occasion.policy_version.or(consent.policy_version_id);
-    consent
 }
 
 /// A consent row with nothing on it yet.
@@ -277,77 +255,6 @@ pub(super) fn seal_event(
     }
 }
 
-pub(super) fn carry_out(
-    tx: &mut WriteTx<'_>,
-    keys: &ControllerKeys,
-    person: &Person,
-    purpose: PurposeId,
-    effect: Effect,
-    occasion: &Occasion,
-) -> Result<(), Error> {
-    match effect {
-        // One mail may confirm several purposes: whoever applies the commands writes it.
-        Effect::MailConfirmation => Ok(()),
-        Effect::Sync => Ok(tx.enqueue(&[Task::new(
-            person.scope,
-            TaskKind::Sync,
-            person.row.id.uuid(),
-            SYNC_LANE,
-            occasion.now,
-            occasion.now,
-        )])?),
-        Effect::CancelMail => cancel_mails(tx, person, purpose, occasion.now),
-        Effect::Suppress(reason) => suppress(tx, keys, person, purpose, reason, occasion),
-        Effect::SuppressAll(reason) => suppress(tx, keys, person, EVERY_PURPOSE, reason, occasion),
-        Effect::LiftSuppression => lift(tx, keys, person, purpose, occasion.now),
-    }
-}
-
-/// Ends what is queued about this purpose alone; a mail about several is left to the gate, which asks about the rest.
-fn cancel_mails(tx: &mut WriteTx<'_>, person: &Person, purpose: PurposeId, now: Timestamp) -> Result<(), Error> {
-    for mail in tx.mails_of(person.scope, person.row.id, 50)? {
-        let waiting = match mail.state {
-            MailState::Queued | MailState::Claimed | MailState::Deferred => true,
-            // What may have been sent is settled by who sends it.
-            MailState::HandingOver | MailState::Uncertain => false,
-            MailState::Accepted | MailState::Bounced | MailState::Parked | MailState::Cancelled => false,
-        };
-        if waiting && mail.purposes()? == [purpose] {
-            tx.cancel_mail(person.scope, mail.id, Reason::OptedOut, now)?;
-            tx.drop_task(person.scope, TaskKind::Mail, mail.id.uuid())?;
-            if let Some(campaign) = mail.campaign_id {
-                tx.set_member_status(
-                    person.scope,
-                    campaign,
-                    person.row.id,
-                    MemberStatus::Excluded,
-                    Some(Reason::OptedOut),
-                )?;
-            }
-        }
-    }
-    Ok(())
-}
-
-fn suppress(
-    tx: &mut WriteTx<'_>,
-    keys: &ControllerKeys,
-    person: &Person,
-    purpose: PurposeId,
-    reason: SuppressionReason,
-    occasion: &Occasion,
-) -> Result<(), Error> {
-    // What no sign-up lifts is not made liftable by a later, weaker reason.
-    let held = person.suppression(tx, keys, purpose)?;
-    if !(held.is_some_and(|held| !held.lifted_by_fresh_opt_in()) && reason.lifted_by_fresh_opt_in()) {
-        tx.suppress(&[entry(keys, person.scope, &person.address, purpose, reason, occasion)])?;
-    }
-    if reason == SuppressionReason::HardBounce {
-        tx.set_undeliverable(person.scope, person.row.id, true)?;
-    }
-    Ok(())
-}
-
 /// An entry of the "never mail" list for an address.
 pub(super) fn entry(
     keys: &ControllerKeys,
@@ -369,26 +276,4 @@ pub(super) fn entry(
         created_at: occasion.now,
         lifted_at: None,
     }
-}
-
-/// A fresh confirmed opt-in takes this purpose off the list, and shows that the mailbox lives (RP-04, SU-06).
-fn lift(
-    tx: &mut WriteTx<'_>,
-    keys: &ControllerKeys,
-    person: &Person,
-    purpose: PurposeId,
-    now: Timestamp,
-) -> Result<(), Error> {
-    if let Some(reason) = person.suppression(tx, keys, purpose)?
-        && reason.lifted_by_fresh_opt_in()
-    {
-        let occasion = Occasion::plain(now, Method::ConfirmLink, None);
-        let mut mark = entry(keys, person.scope, &person.address, purpose, reason, &occasion);
-        mark.lifted_at = Some(now);
-        tx.lift_suppression(&mark)?;
-    }
-    if person.row.undeliverable {
-        tx.set_undeliverable(person.scope, person.row.id, false)?;
-    }
-    Ok(())
 }

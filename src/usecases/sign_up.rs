@@ -2,16 +2,19 @@
 //! no. Whatever is known about the address, the same is done and answered: whether a mail follows is settled by
 //! the worker, at hand-over.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use crate::crypto::ControllerKeys;
-use crate::domain::consent::{Act, Command, Refusal};
+use crate::domain::consent::{Act, Command, Decision, Refusal};
 use crate::domain::email::EmailAddress;
 use crate::domain::event::Method;
 use crate::domain::gate::MailKind;
-use crate::domain::ids::{ControllerScope, FormId, MailId, NoticeId, PolicyVersionId, PurposeId, SenderId, SubjectId};
+use crate::domain::ids::{
+    ControllerId, ControllerScope, FormId, MailId, NoticeId, PolicyVersionId, PurposeId, SenderId, SubjectId,
+};
 use crate::domain::mailing::{MailState, lane};
 use crate::domain::name::DisplayName;
 use crate::domain::purpose::Purpose;
@@ -21,11 +24,12 @@ use crate::store::mails::Mail;
 use crate::store::outbox::Task;
 use crate::store::sites::Form;
 use crate::store::subjects::Subject;
-use crate::store::{ReadTx, WriteTx};
+use crate::store::{Command as _, Outcomes, ReadTx, WriteTx};
 
 use super::caps::network_mark;
+use super::docket::Docket;
 use super::once::{Asker, OnceKey, write_once};
-use super::record::{Occasion, Person, apply};
+use super::record::{Occasion, Person};
 use super::{Error, Services};
 
 /// A yes or a no; there is no default (CV-01).
@@ -114,9 +118,8 @@ pub async fn sign_up(
     entry: Entry,
     submission: Submission,
 ) -> Result<SubjectId, Error> {
-    let (route, work) = prepare(services, scope, entry, submission).await?;
-    let house = services.clone();
-    let subject = services.store.write(route, move |tx: &mut WriteTx<'_>| work.run(tx, &house)).await?;
+    let work = prepare(services, scope, entry, submission).await?;
+    let subject = services.store.submit(work).await?;
     services.bell.notify_waiters();
     Ok(subject)
 }
@@ -130,32 +133,34 @@ pub async fn sign_up_once(
     entry: Entry,
     submission: Submission,
 ) -> Result<SubjectId, Error> {
-    let (route, work) = prepare(services, scope, entry, submission).await?;
-    let house = services.clone();
-    let subject = write_once(services, asker, key, route, move |tx: &mut WriteTx<'_>| work.run(tx, &house)).await?;
+    if key.is_none() {
+        return sign_up(services, scope, entry, submission).await;
+    }
+    let work = Arc::new(prepare(services, scope, entry, submission).await?);
+    let alone = {
+        let work = Arc::clone(&work);
+        move |tx: &mut WriteTx<'_>| {
+            let outcome = SignUp::carry_out(&[&*work], tx)?.pop();
+            outcome.unwrap_or_else(|| Err(Error::Internal("a sign-up had no outcome".into())))
+        }
+    };
+    let subject = write_once(services, asker, key, work.route(), alone).await?;
     services.bell.notify_waiters();
     Ok(subject)
 }
 
-/// What is to be written, and which writer's turn it is.
+/// What is to be written.
 async fn prepare(
     services: &Services,
     scope: ControllerScope,
     entry: Entry,
     submission: Submission,
-) -> Result<(uuid::Uuid, SignUp), Error> {
+) -> Result<SignUp, Error> {
     let choices = match_choices(&entry, &submission)?;
     let keys = services.keys.of(scope).await?;
     let now = services.clock.now();
-    let candidate = Person::new_row(
-        scope,
-        &keys,
-        &*services.ids,
-        &submission.email,
-        submission.name.as_ref(),
-        submission.fields.as_ref(),
-        now,
-    );
+    let (name, fields) = (submission.name.as_ref(), submission.fields.as_ref());
+    let candidate = Person::newcomer(scope, &keys, &*services.ids, &submission.email, name, fields, now);
     let occasion = Occasion {
         now,
         method: entry.method,
@@ -164,17 +169,9 @@ async fn prepare(
         policy_version: Some(entry.policy_version),
         evidence: Some(evidence(&submission, &choices)),
     };
-    let route = route_of(&candidate);
     let day = now.seconds().div_euclid(86_400);
     let origin_mark = submission.network.as_deref().map(|network| network_mark(services, scope, day, network).to_vec());
-    Ok((route, SignUp { scope, keys, candidate, choices, entry, occasion, origin_mark }))
-}
-
-/// Sign-ups of one address share a writer.
-fn route_of(candidate: &Subject) -> uuid::Uuid {
-    let mut bytes = [0; 16];
-    bytes.copy_from_slice(&candidate.email_key[..16]);
-    uuid::Uuid::from_bytes(bytes)
+    Ok(SignUp { services: services.clone(), keys, candidate, choices, entry, occasion, origin_mark })
 }
 
 /// Each choice with its purpose; a choice for something that is not on the notice is refused.
@@ -214,77 +211,123 @@ fn evidence(submission: &Submission, choices: &[(Purpose, Choice)]) -> Value {
     evidence
 }
 
-#[derive(Clone)]
+/// A sign-up on its way to the writer, with the row that the person gets if nobody knows them yet.
 struct SignUp {
-    scope: ControllerScope,
+    services: Services,
     keys: Arc<ControllerKeys>,
-    candidate: Subject,
+    candidate: Person,
     choices: Vec<(Purpose, Choice)>,
     entry: Entry,
     occasion: Occasion,
     origin_mark: Option<Vec<u8>>,
 }
 
+/// By what a person is found: the controller and the address's fingerprint.
+type Address = (ControllerId, [u8; 32]);
+
+fn address_of(row: &Subject) -> Address {
+    let mut fingerprint = [0; 32];
+    for (byte, of_key) in fingerprint.iter_mut().zip(&row.email_key) {
+        *byte = *of_key;
+    }
+    (row.controller_id, fingerprint)
+}
+
+impl crate::store::Command for SignUp {
+    type Answer = SubjectId;
+    type Error = Error;
+
+    fn route(&self) -> uuid::Uuid {
+        self.candidate.route()
+    }
+
+    fn carry_out(all: &[&Self], tx: &mut WriteTx<'_>) -> Result<Outcomes<Self>, Error> {
+        let mut first: HashMap<Address, &Self> = HashMap::with_capacity(all.len());
+        for sign_up in all {
+            first.entry(address_of(&sign_up.candidate.row)).or_insert(sign_up);
+        }
+        let mut wanted: Vec<(ControllerId, &[u8])> =
+            first.values().map(|one| (one.candidate.row.controller_id, &one.candidate.row.email_key[..])).collect();
+        wanted.sort_unstable();
+        let mut known: HashMap<Address, Person> = HashMap::new();
+        for row in tx.lock_people_by_address(&wanted)? {
+            let address = address_of(&row);
+            if let Some(sign_up) = first.get(&address) {
+                known.insert(address, Person::open(sign_up.candidate.scope, &sign_up.keys, row)?);
+            }
+        }
+        let mut docket = Docket::read(tx, known.values())?;
+        let mut outcomes = Vec::with_capacity(all.len());
+        for sign_up in all {
+            let address = address_of(&sign_up.candidate.row);
+            let person = known.get(&address).unwrap_or_else(|| {
+                let newcomer = &first.get(&address).unwrap_or(sign_up).candidate;
+                docket.welcome(newcomer);
+                newcomer
+            });
+            outcomes.push(sign_up.enter(&mut docket, person).map(|()| person.row.id));
+        }
+        docket.write(tx)?;
+        Ok(outcomes)
+    }
+}
+
 impl SignUp {
-    fn run(&self, tx: &mut WriteTx<'_>, services: &Services) -> Result<SubjectId, Error> {
-        let row = tx.find_or_add_subject(self.scope, &self.candidate)?;
-        let person = Person::open(self.scope, &self.keys, row)?;
+    /// Enters the choices into the docket, and the mail that asks for confirmation.
+    fn enter<'p>(&'p self, docket: &mut Docket<'p>, person: &'p Person) -> Result<(), Error> {
         let now = self.occasion.now;
         let mut to_confirm = Vec::new();
         for (purpose, choice) in &self.choices {
             let command = match choice {
                 Choice::No => Command::Refuse,
-                Choice::Yes if purpose.double_opt_in => self.request(services, now),
+                Choice::Yes if purpose.double_opt_in => self.request(now),
                 Choice::Yes => Command::Give { act: Act::SingleOptIn, terms: purpose.terms(now) },
             };
-            let mut outcome = self.apply(tx, services, &person, purpose.id, command);
-            if matches!(outcome, Err(Error::Refused(Refusal::NeedsConfirmation))) {
+            match self.apply(docket, person, purpose.id, command) {
                 // Somebody who stopped before: only the mailbox itself can start again (RP-04).
-                outcome = self.apply(tx, services, &person, purpose.id, self.request(services, now));
-                to_confirm.push(purpose.id);
-            } else if *choice == Choice::Yes && purpose.double_opt_in {
-                to_confirm.push(purpose.id);
-            }
-            match outcome {
-                // The visitor learns nothing of it; the purpose is gone from the form soon anyway.
-                Ok(()) | Err(Error::Refused(Refusal::PurposeEnded)) => {}
-                Err(other) => return Err(other),
+                Err(Refusal::NeedsConfirmation) => {
+                    let _ = self.apply(docket, person, purpose.id, self.request(now));
+                    to_confirm.push(purpose.id);
+                }
+                // The visitor learns nothing of what is on record: a purpose that has ended is gone from the form
+                // soon anyway, and the gate knows that there is nothing to confirm.
+                Ok(_) | Err(_) if *choice == Choice::Yes && purpose.double_opt_in => to_confirm.push(purpose.id),
+                Ok(_) | Err(_) => {}
             }
         }
         if !to_confirm.is_empty() {
-            self.write_confirmation(tx, services, &person, &to_confirm)?;
+            self.write_confirmation(docket, person, &to_confirm)?;
         }
-        Ok(person.row.id)
+        Ok(())
     }
 
-    fn request(&self, services: &Services, now: Timestamp) -> Command {
-        Command::Request { until: now.plus(services.rules.confirm_link_ttl) }
+    fn request(&self, now: Timestamp) -> Command {
+        Command::Request { until: now.plus(self.services.rules.confirm_link_ttl) }
     }
 
-    fn apply(
-        &self,
-        tx: &mut WriteTx<'_>,
-        services: &Services,
-        person: &Person,
+    fn apply<'p>(
+        &'p self,
+        docket: &mut Docket<'p>,
+        person: &'p Person,
         purpose: PurposeId,
         command: Command,
-    ) -> Result<(), Error> {
-        apply(tx, &*services.ids, &self.keys, person, purpose, command, &self.occasion).map(|_| ())
+    ) -> Result<Decision, Refusal> {
+        docket.apply(&*self.services.ids, &self.keys, person, purpose, command, &self.occasion)
     }
 
     /// One mail for all that is to be confirmed. It is written for everybody; the gate decides at hand-over whether
     /// there is anything to confirm and whether the caps allow it (R-20, DO-06).
     fn write_confirmation(
         &self,
-        tx: &mut WriteTx<'_>,
-        services: &Services,
+        docket: &mut Docket<'_>,
         person: &Person,
         purposes: &[PurposeId],
     ) -> Result<(), Error> {
         let now = self.occasion.now;
-        let id = MailId::from_uuid(services.ids.row());
-        tx.insert_mails(&[Mail {
-            controller_id: self.scope.controller(),
+        let id = MailId::from_uuid(self.services.ids.row());
+        let scope = person.scope;
+        docket.sheet().mails.push(Mail {
+            controller_id: scope.controller(),
             id,
             kind: MailKind::Confirmation,
             subject_id: person.row.id,
@@ -301,8 +344,9 @@ impl SignUp {
             origin_mark: self.origin_mark.clone(),
             created_at: now,
             settled_at: None,
-        }])?;
-        tx.enqueue(&[Task::new(self.scope, TaskKind::Mail, id.uuid(), lane(MailKind::Confirmation), now, now)])?;
+        });
+        let lane = lane(MailKind::Confirmation);
+        docket.sheet().tasks.push(Task::new(scope, TaskKind::Mail, id.uuid(), lane, now, now));
         Ok(())
     }
 }

@@ -59,6 +59,6 @@ pub async fn withdraw(
         policy_version: None,
         evidence: Some(evidence),
     };
-    stop(services, genuine, question.link.subject_id, purposes, command, occasion).await?;
+    stop(services, genuine, &question, purposes, command, occasion).await?;
     Ok(Some(question))
 }

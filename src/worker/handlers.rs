@@ -4,32 +4,39 @@
 use std::time::{Duration, Instant};
 
 use crate::domain::ids::{CampaignId, ImportId};
-use crate::domain::mailing::MailState;
 use crate::domain::task::{TaskKind, TaskState};
 use crate::store::WriteTx;
 use crate::store::outbox::Task;
 use crate::usecases::Error;
 use crate::usecases::campaigns::freeze_chunk;
-use crate::usecases::deliver::{Attempted, HandOver, Pace, Ready, abandon, draft, hand_over, settle};
 use crate::usecases::imports::{ImportReading, Step};
 use crate::usecases::refresh::refresh_chunk;
 use crate::usecases::sync::{Synced, sync_subject};
 
 use super::Worker;
 
-/// Carries one claimed task out and settles it.
+/// Carries one claimed task out and settles it. Mails have a lane of their own.
 pub(super) async fn carry_out(worker: &Worker, task: Task) {
-    let (inner, inner_task) = (worker.clone(), task.clone());
-    let work = tokio::spawn(async move {
-        match inner_task.kind {
-            TaskKind::Mail => mail(&inner, &inner_task).await,
-            TaskKind::Sync => sync(&inner, &inner_task).await,
-            TaskKind::Import => import(&inner, &inner_task).await,
-            TaskKind::Launch => launch(&inner, &inner_task).await,
-            TaskKind::Refresh => refresh(&inner, &inner_task).await,
+    let (inner, claim) = (worker.clone(), task.clone());
+    let work = async move {
+        match claim.kind {
+            TaskKind::Mail => Ok(()),
+            TaskKind::Sync => sync(&inner, &claim).await,
+            TaskKind::Import => import(&inner, &claim).await,
+            TaskKind::Launch => launch(&inner, &claim).await,
+            TaskKind::Refresh => refresh(&inner, &claim).await,
         }
-    });
-    let failure = match work.await {
+    };
+    guarded(worker, &task, work).await;
+}
+
+/// Runs a task's work; if it fails or panics, the task goes back to the queue after a while, or is parked.
+pub(super) async fn guarded(
+    worker: &Worker,
+    task: &Task,
+    work: impl Future<Output = Result<(), Error>> + Send + 'static,
+) {
+    let failure = match tokio::spawn(work).await {
         Ok(Ok(())) => return,
         Ok(Err(error)) => error.to_string(),
         Err(_) => "the work panicked".to_owned(),
@@ -37,7 +44,7 @@ pub(super) async fn carry_out(worker: &Worker, task: Task) {
     tracing::error!(kind = task.kind.name(), reference = %task.reference, attempts = task.attempts, error = failure, "a task failed");
     // A change for a destination may be a stop: it is never given up by itself.
     let most = if task.kind == TaskKind::Sync { u32::MAX } else { worker.settings.mail_attempts };
-    if let Err(error) = put_back(worker, &task, worker.back_off(task.attempts), most, &failure).await {
+    if let Err(error) = put_back(worker, task, worker.back_off(task.attempts), most, &failure).await {
         // The lease runs out by itself.
         tracing::error!(%error, "putting a task back failed");
     }
@@ -58,7 +65,7 @@ async fn put_back(worker: &Worker, task: &Task, delay: Duration, most: u32, erro
 }
 
 /// Back to the queue without counting the attempt.
-async fn postpone(worker: &Worker, task: &Task, delay: Duration) -> Result<(), Error> {
+pub(super) async fn postpone(worker: &Worker, task: &Task, delay: Duration) -> Result<(), Error> {
     let (due, task) = (worker.services.clock.now().plus(delay), task.clone());
     worker
         .services
@@ -78,75 +85,6 @@ async fn finish(worker: &Worker, task: &Task) -> Result<(), Error> {
             tx.finish(&task, now).map(|_| ()).map_err(Error::from)
         })
         .await
-}
-
-async fn mail(worker: &Worker, task: &Task) -> Result<(), Error> {
-    let Some(relay) = &worker.relay else { return Ok(()) };
-    let settings = &worker.settings;
-    // The connection first: between the gate and DATA there is then nothing to wait for (RP-05).
-    let mut lease = match relay.lease().await {
-        Ok(lease) => lease,
-        Err(error) => {
-            metrics::counter!("reconsent_mails_total", "outcome" => "unreachable").increment(1);
-            // Nothing was tried with this mail: it waits without counting, until the gate or its round ends it.
-            tracing::debug!(error = error.code(), "the relay cannot be reached");
-            return postpone(worker, task, worker.settings.unreachable_look).await;
-        }
-    };
-    let Some(draft) = draft(&worker.services, task, lease.offers_smtputf8()).await? else {
-        return abandon(&worker.services, task).await;
-    };
-    let pace = Pace { lease: settings.handover_lease, paused_look: settings.paused_look };
-    let Ready { envelope, bytes, mail } = match hand_over(&worker.services, task, draft, pace).await? {
-        HandOver::Send(ready) => *ready,
-        HandOver::Cancelled(reason) => {
-            metrics::counter!("reconsent_mails_total", "outcome" => "cancelled").increment(1);
-            tracing::info!(mail = %task.reference, reason = reason.name(), "a mail was cancelled by the gate");
-            return Ok(());
-        }
-        HandOver::Held => {
-            metrics::counter!("reconsent_mails_total", "outcome" => "held").increment(1);
-            return Ok(());
-        }
-        HandOver::Postponed | HandOver::NotOurs => return Ok(()),
-    };
-    let outcome = lease.send(&envelope, &bytes).await;
-    drop(lease);
-    let attempted = Attempted::from_outcome(&outcome);
-    let delay = worker.back_off(task.attempts);
-    let state = settle_surely(worker, task, mail, attempted, delay).await?;
-    metrics::counter!("reconsent_mails_total", "outcome" => state.map_or("lost_claim", MailState::name)).increment(1);
-    if state.is_some_and(|state| state != MailState::Accepted) {
-        tracing::info!(mail = %task.reference, outcome = ?outcome, "a mail was not accepted");
-    }
-    Ok(())
-}
-
-/// What the relay has said is known and must not be lost to a busy store: it is settled again and again for as long as
-/// the claim may hold, rather than leave the mail as one whose answer was lost.
-async fn settle_surely(
-    worker: &Worker,
-    task: &Task,
-    mail: crate::store::mails::Mail,
-    attempted: Attempted,
-    delay: Duration,
-) -> Result<Option<MailState>, Error> {
-    let settings = &worker.settings;
-    let until = Instant::now() + settings.handover_lease;
-    let mut pause = Duration::from_millis(20);
-    loop {
-        let (mail, attempted) = (mail.clone(), attempted.clone());
-        let settled =
-            settle(&worker.services, task, mail, attempted, delay, settings.mail_attempts, settings.max_age).await;
-        match settled {
-            Err(error) if Instant::now() + pause < until => {
-                tracing::warn!(%error, mail = %task.reference, "what the relay said could not be written down; trying again");
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(Duration::from_secs(5));
-            }
-            other => return other,
-        }
-    }
 }
 
 async fn sync(worker: &Worker, task: &Task) -> Result<(), Error> {

@@ -5,6 +5,7 @@
 //! that harmless stands in the use cases.
 
 mod handlers;
+mod mails;
 pub mod retry;
 mod timetable;
 
@@ -15,10 +16,42 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::domain::task::TaskKind;
-use crate::store::WriteTx;
+use crate::domain::time::Timestamp;
+use crate::store::outbox::Task;
+use crate::store::{Outcomes, WriteTx};
 use crate::usecases::RelayPool;
 use crate::usecases::sync::SharedProvider;
 use crate::usecases::{Error, Services};
+
+/// A lane asks for work.
+struct Claim {
+    kind: TaskKind,
+    limit: usize,
+    now: Timestamp,
+    lease: Duration,
+}
+
+impl crate::store::Command for Claim {
+    type Answer = Vec<Task>;
+    type Error = Error;
+
+    fn route(&self) -> uuid::Uuid {
+        uuid::Uuid::from_u128(self.kind.code().unsigned_abs().into())
+    }
+
+    fn carry_out(all: &[&Self], tx: &mut WriteTx<'_>) -> Result<Outcomes<Self>, Error> {
+        // One a lane: each claims its own kind in as few statements as there are controllers with due work.
+        all.iter().map(|claim| Ok(Ok(tx.claim(claim.kind, claim.limit, claim.now, claim.lease)?))).collect()
+    }
+}
+
+/// Waits for what is in hand, for at most ten seconds.
+async fn finish_in_hand(kind: TaskKind, mut hands: JoinSet<()>) {
+    let in_hand = async { while hands.join_next().await.is_some() {} };
+    if tokio::time::timeout(Duration::from_secs(10), in_hand).await.is_err() {
+        tracing::warn!(kind = kind.name(), "stopped with work in hand; its lease will run out");
+    }
+}
 
 /// How the worker works.
 #[derive(Debug, Clone)]
@@ -29,8 +62,8 @@ pub struct WorkerSettings {
     pub handover_lease: Duration,
     /// Pieces of work claimed at once, at most.
     pub claim_batch: usize,
-    /// Mails handed over at once.
-    pub mail_workers: usize,
+    /// Mails on their way at once: drafted, handed over or being written down; a few for each connection to the relay.
+    pub mails_in_hand: usize,
     /// People brought in step at once.
     pub sync_workers: usize,
     /// Attempts at a mail (threat-model section 5).
@@ -57,7 +90,7 @@ impl Default for WorkerSettings {
             lease: Duration::from_secs(60),
             handover_lease: Duration::from_secs(660),
             claim_batch: 64,
-            mail_workers: 10,
+            mails_in_hand: 32,
             sync_workers: 4,
             mail_attempts: 8,
             max_age: Duration::from_secs(72 * 3600),
@@ -94,8 +127,8 @@ impl Worker {
     /// Works until `stop` says so; then finishes what is in hand, for at most ten seconds.
     pub async fn run(self, stop: watch::Receiver<bool>) {
         let mut lanes = JoinSet::new();
-        if self.relay.is_some() {
-            lanes.spawn(self.clone().lane(TaskKind::Mail, self.settings.mail_workers, stop.clone()));
+        if let Some(relay) = &self.relay {
+            lanes.spawn(mails::lane(self.clone(), relay.clone(), stop.clone()));
         } else {
             tracing::warn!("no mail relay is configured: mails wait in the outbox");
         }
@@ -119,25 +152,7 @@ impl Worker {
                 _ = stop.changed() => continue,
             }
             let free = slots.available_permits().min(self.settings.claim_batch.max(1));
-            let bell = Arc::clone(&self.services.bell);
-            let rung = bell.notified();
-            tokio::pin!(rung);
-            rung.as_mut().enable();
-            let claimed = match self.claim(kind, free).await {
-                Ok(claimed) => claimed,
-                Err(error) => {
-                    tracing::error!(%error, kind = kind.name(), "claiming work failed");
-                    Vec::new()
-                }
-            };
-            if claimed.is_empty() {
-                tokio::select! {
-                    () = &mut rung => {}
-                    () = tokio::time::sleep(self.settings.poll_interval) => {}
-                    _ = stop.changed() => {}
-                }
-                continue;
-            }
+            let Some(claimed) = self.claim_or_wait(kind, free, &mut stop).await else { continue };
             for task in claimed {
                 // No more was claimed than there were free hands; what a stop leaves over runs out by its lease.
                 let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else { break };
@@ -149,20 +164,33 @@ impl Worker {
             }
             while hands.try_join_next().is_some() {}
         }
-        let in_hand = async { while hands.join_next().await.is_some() {} };
-        if tokio::time::timeout(Duration::from_secs(10), in_hand).await.is_err() {
-            tracing::warn!(kind = kind.name(), "stopped with work in hand; its lease will run out");
-        }
+        finish_in_hand(kind, hands).await;
     }
 
-    async fn claim(&self, kind: TaskKind, limit: usize) -> Result<Vec<crate::store::outbox::Task>, Error> {
-        let (now, lease) = (self.services.clock.now(), self.settings.lease);
-        self.services
-            .store
-            .write(uuid::Uuid::from_u128(kind.code().unsigned_abs().into()), move |tx: &mut WriteTx<'_>| {
-                tx.claim(kind, limit, now, lease).map_err(Error::from)
-            })
-            .await
+    /// Claims due work; if there is none, waits until there may be.
+    async fn claim_or_wait(&self, kind: TaskKind, limit: usize, stop: &mut watch::Receiver<bool>) -> Option<Vec<Task>> {
+        let bell = Arc::clone(&self.services.bell);
+        let rung = bell.notified();
+        tokio::pin!(rung);
+        rung.as_mut().enable();
+        let claimed = self.claim(kind, limit).await.unwrap_or_else(|error| {
+            tracing::error!(%error, kind = kind.name(), "claiming work failed");
+            Vec::new()
+        });
+        if !claimed.is_empty() {
+            return Some(claimed);
+        }
+        tokio::select! {
+            () = &mut rung => {}
+            () = tokio::time::sleep(self.settings.poll_interval) => {}
+            _ = stop.changed() => {}
+        }
+        None
+    }
+
+    async fn claim(&self, kind: TaskKind, limit: usize) -> Result<Vec<Task>, Error> {
+        let claim = Claim { kind, limit, now: self.services.clock.now(), lease: self.settings.lease };
+        self.services.store.submit(claim).await
     }
 
     /// The back-off before another attempt.

@@ -43,6 +43,7 @@ impl House {
             .env("RECONSENT_CAMPAIGN_MONITOR_CALL_TIMEOUT", "1500ms")
             .env("RECONSENT_OUTBOX_LEASE", "1s")
             .env("RECONSENT_OUTBOX_HANDOVER_LEASE", "2s")
+            .env("RECONSENT_OUTBOX_MAILS_IN_HAND", "10")
             .env("RECONSENT_OUTBOX_POLL_INTERVAL", "50ms")
             .env("RECONSENT_OUTBOX_TIMETABLE_INTERVAL", "200ms")
             .env("RECONSENT_OUTBOX_RETRY_FIRST", "100ms")
@@ -186,7 +187,7 @@ both_engines! {
             assert!(mails.iter().all(|mail| mail.raw == mails[0].raw), "{address} got two different mails");
             doubled += mails.len() - 1;
         }
-        // At most one more copy per crash for each mail in its hand-over; there are ten hands.
+        // At most one more copy per crash for each mail in its hand-over; there are ten in hand.
         assert!(doubled <= kills * 10, "{doubled} copies too many");
         let answers = answers.lock().await;
         assert!(answers.len() > 5, "some answered: {}", answers.len());

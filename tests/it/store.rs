@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use reconsent::domain::campaign::CampaignAct;
 use reconsent::domain::ids::{ControllerId, TokenId};
 use reconsent::store::controllers::ApiToken;
-use reconsent::store::{DatabaseUrl, ReadTx, SchemaStanding, Store, StoreError, WriteTx};
+use reconsent::store::{Command, DatabaseUrl, Outcomes, ReadTx, SchemaStanding, Store, StoreError, WriteTx};
 use reconsent::usecases::Error;
 use tokio::runtime::Handle;
 use uuid::Uuid;
@@ -27,7 +27,108 @@ fn token(app: &TestApp, n: usize) -> ApiToken {
     }
 }
 
+/// A command of the tests' own: a token for each, written together; some cannot be written.
+struct NewToken {
+    row: ApiToken,
+    refuse: bool,
+    runs: Arc<AtomicUsize>,
+}
+
+impl Command for NewToken {
+    type Answer = ();
+    type Error = StoreError;
+
+    fn route(&self) -> Uuid {
+        self.row.id.uuid()
+    }
+
+    fn carry_out(all: &[&Self], tx: &mut WriteTx<'_>) -> Result<Outcomes<Self>, StoreError> {
+        for one in all {
+            one.runs.fetch_add(1, Ordering::SeqCst);
+            if !one.refuse {
+                tx.insert_token(&one.row)?;
+            }
+        }
+        Ok(all.iter().map(|one| if one.refuse { Err(StoreError::NotFound) } else { Ok(()) }).collect())
+    }
+}
+
+/// A command that a busy house turns away last.
+struct Last;
+
+impl Command for Last {
+    type Answer = ();
+    type Error = StoreError;
+    const URGENT: bool = true;
+
+    fn route(&self) -> Uuid {
+        Uuid::nil()
+    }
+
+    fn carry_out(all: &[&Self], _: &mut WriteTx<'_>) -> Result<Outcomes<Self>, StoreError> {
+        Ok(all.iter().map(|_| Ok(())).collect())
+    }
+}
+
 both_engines! {
+    async fn a_command_that_cannot_be_carried_out_fails_alone_and_its_neighbours_are_kept(app: TestApp) {
+        let runs = Arc::new(AtomicUsize::new(0));
+        let taken = token(&app, 1000);
+        let row = taken.clone();
+        app.services.store.write(Uuid::nil(), move |tx: &mut WriteTx<'_>| tx.insert_token(&row)).await.expect("a token");
+        let mut all = Vec::new();
+        for n in 0..200 {
+            let (store, mut row) = (app.services.store.clone(), token(&app, n));
+            if n % 50 == 7 {
+                row.hash = taken.hash.clone();
+            }
+            let command = NewToken { row, refuse: n % 50 == 8, runs: Arc::clone(&runs) };
+            all.push(tokio::spawn(async move { store.submit(command).await }));
+        }
+        let (mut done, mut conflicts, mut refused) = (0, 0, 0);
+        for one in all {
+            match one.await.expect("no command panics") {
+                Ok(()) => done += 1,
+                Err(StoreError::Conflict) => conflicts += 1,
+                Err(StoreError::NotFound) => refused += 1,
+                Err(other) => panic!("{other}"),
+            }
+        }
+        assert_eq!((done, conflicts, refused), (192, 4, 4));
+        let scope = app.scope;
+        let kept = app.services.store.read(move |tx: &mut ReadTx<'_>| tx.tokens(Some(scope))).await.expect("tokens are read");
+        assert_eq!(kept.iter().filter(|t| t.name.starts_with("token ")).count(), 193, "each that was answered, once");
+        assert!(runs.load(Ordering::SeqCst) < 200 * 12, "halves are run again, not each by itself: {runs:?}");
+    }
+
+    async fn what_must_not_be_refused_still_finds_a_place_in_a_full_queue(app: TestApp) {
+        let mut calls = Vec::new();
+        for _ in 0..3000 {
+            let store = app.services.store.clone();
+            calls.push(tokio::spawn(async move {
+                store.write(Uuid::nil(), |_: &mut WriteTx<'_>| {
+                    std::thread::sleep(std::time::Duration::from_micros(300));
+                    Ok::<_, StoreError>(())
+                }).await
+            }));
+        }
+        while app.services.store.write_queue_depth() < 900 {
+            tokio::task::yield_now().await;
+        }
+        let (mut urgent, mut turned_away) = (Vec::new(), 0);
+        for _ in 0..50 {
+            let store = app.services.store.clone();
+            urgent.push(tokio::spawn(async move { store.submit(Last).await }));
+        }
+        for one in urgent {
+            one.await.expect("no command panics").expect("there is a place for it");
+        }
+        for call in calls {
+            turned_away += usize::from(call.await.expect("no call panics").is_err());
+        }
+        assert!(turned_away > 0, "the queue was full for others");
+    }
+
     async fn a_call_that_fails_is_rolled_back_alone_and_its_neighbours_are_kept(app: TestApp) {
         let runs = Arc::new(AtomicUsize::new(0));
         let mut calls = Vec::new();

@@ -1,24 +1,30 @@
 //! Settling: what an attempt came to, in one commit, and only while the claim is still ours.
 
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
+
+use uuid::Uuid;
 
 use crate::domain::campaign::MemberStatus;
 use crate::domain::consent::Standing;
 use crate::domain::event::{EventKind, Method};
 use crate::domain::gate::{MailKind, Reason};
+use crate::domain::ids::{CampaignId, ControllerId, ControllerScope, PurposeId, SubjectId};
 use crate::domain::mailing::{Attempt, MailState, Settled, UncertainPolicy, settle as outcome_table};
 use crate::domain::suppression::SuppressionReason;
-use crate::domain::task::TaskState;
+use crate::domain::task::{TaskKind, TaskState};
 use crate::domain::time::Timestamp;
 use crate::mail::{Class, Outcome};
-use crate::store::WriteTx;
-use crate::store::mails::Mail;
+use crate::store::mails::{Ended, Mail};
 use crate::store::outbox::Task;
+use crate::store::sheet::Sheet;
 use crate::store::suppressions::EVERY_PURPOSE;
+use crate::store::{Outcomes, WriteTx};
 
 use super::super::record::{Occasion, Person, entry, seal_event};
 use super::super::{Error, Services};
-use super::cancel;
+use super::{Draft, Ready, cancel};
 
 /// What came of an attempt, in the terms of settling.
 #[derive(Debug, Clone)]
@@ -56,72 +62,212 @@ impl Attempted {
         }
     }
 
+    /// Whether the relay took the mail.
+    pub fn is_accepted(&self) -> bool {
+        self.attempt == Attempt::Accepted
+    }
+
     /// The relay could not be reached at all.
     pub fn unreachable(code: &str) -> Self {
         Self { attempt: Attempt::NotNow, dead_mailbox: false, format: false, reply: code.to_owned() }
     }
 }
 
-/// Records the outcome. `retry_after` is the back-off for this attempt; `most` the attempts, `oldest` the age after
-/// which a mail is given up. Says where the mail then stands; nothing when the claim was no longer ours.
+/// When a mail is tried again, and when it is given up.
+#[derive(Debug, Clone, Copy)]
+pub struct GiveUp {
+    /// The back-off after this attempt.
+    pub retry_after: Duration,
+    /// Attempts at most.
+    pub attempts: u32,
+    /// Age at which it is given up.
+    pub age: Duration,
+}
+
+/// Records what came of an attempt, with others that ended just then. Says where the mail then stands; nothing when the
+/// claim was no longer ours.
 pub async fn settle(
     services: &Services,
     task: &Task,
+    ready: &Ready,
+    attempted: Attempted,
+    give_up: GiveUp,
+) -> Result<Option<MailState>, Error> {
+    let (services, task, draft) = (services.clone(), task.clone(), Arc::clone(&ready.draft));
+    let ending = Ending { services, task, draft, mail: ready.mail.clone(), attempted, give_up };
+    ending.services.store.clone().submit(ending).await
+}
+
+/// An attempt that ended.
+struct Ending {
+    services: Services,
+    task: Task,
+    draft: Arc<Draft>,
     mail: Mail,
     attempted: Attempted,
-    retry_after: Duration,
-    most: u32,
-    oldest: Duration,
-) -> Result<Option<MailState>, Error> {
-    let keys = services.keys.of(task.scope()).await?;
-    let (house, task) = (services.clone(), task.clone());
-    services
-        .store
-        .write(task.reference.uuid(), move |tx: &mut WriteTx<'_>| {
-            let (scope, now) = (task.scope(), house.clock.now());
-            // The person first, as everywhere, so that transactions lock in one order.
-            let row = tx.lock_subject(scope, mail.subject_id)?;
-            if !tx.extend_lease(&task, Duration::from_secs(60))? {
-                return Ok(None);
-            }
-            if attempted.format {
-                cancel(tx, &task, &mail, Reason::EaiUnsupported, now)?;
-                return Ok(Some(MailState::Cancelled));
-            }
-            let hold = tx.controller(scope)?.hold_uncertain;
-            let policy = if hold { UncertainPolicy::Hold } else { UncertainPolicy::RetryOnce };
-            let too_old = now.since(mail.created_at) > oldest;
-            let attempts = if too_old { most } else { u32::try_from(task.attempts).unwrap_or(0) };
-            let lost_before = u32::try_from(mail.lost).unwrap_or(0);
-            let lost = mail.lost + i32::from(attempted.attempt == Attempt::Lost);
-            let settled = outcome_table(attempted.attempt, attempts, most, lost_before, policy);
-            let state = match settled {
-                Settled::Final(state) | Settled::Again(state) => state,
+    give_up: GiveUp,
+}
+
+impl crate::store::Command for Ending {
+    type Answer = Option<MailState>;
+    type Error = Error;
+
+    fn route(&self) -> Uuid {
+        self.draft.person.route()
+    }
+
+    fn carry_out(all: &[&Self], tx: &mut WriteTx<'_>) -> Result<Outcomes<Self>, Error> {
+        let Some(first) = all.first() else { return Ok(Vec::new()) };
+        let now = first.services.clock.now();
+        let mut ids: Vec<_> = all.iter().map(|ending| (ending.mail.controller_id, ending.mail.subject_id)).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        // The people first, as everywhere, so that transactions lock in one order.
+        let people = tx.lock_people(&ids)?.into_iter().filter(|row| row.erased_at.is_none());
+        let people: HashSet<_> = people.map(|row| (row.controller_id, row.id)).collect();
+        let claims: Vec<&Task> = all.iter().map(|ending| &ending.task).collect();
+        let held = tx.held_claims(TaskKind::Mail, &claims)?;
+        let held: HashMap<_, _> = held.into_iter().map(|task| ((task.controller_id, task.reference), task)).collect();
+        let mut write = Conclusions::default();
+        let mut outcomes = Vec::with_capacity(all.len());
+        for ending in all {
+            let claim = held.get(&(ending.task.controller_id, ending.task.reference));
+            let Some(claim) = claim else {
+                outcomes.push(Ok(None));
+                continue;
             };
-            match settled {
-                Settled::Again(_) => {
-                    tx.settle_mail(scope, mail.id, state, lost, Some(&attempted.reply), None)?;
-                    tx.put_back(&task, TaskState::Queued, now.plus(retry_after), &attempted.reply)?;
-                }
-                // Kept with its bytes, for staff to send again or drop.
-                Settled::Final(MailState::Parked) => {
-                    tx.settle_mail(scope, mail.id, state, lost, Some(&attempted.reply), None)?;
-                    tx.put_back(&task, TaskState::Parked, now, &attempted.reply)?;
-                }
-                Settled::Final(_) => {
-                    tx.settle_mail(scope, mail.id, state, lost, Some(&attempted.reply), Some(now))?;
-                    tx.finish(&task, now)?;
-                    if row.erased_at.is_none() {
-                        let person = Person::open(scope, &keys, row)?;
-                        conclude(tx, &house, &keys, &person, &mail, state, attempted.dead_mailbox, now)?;
-                    } else if let Some(campaign) = mail.campaign_id {
-                        tx.set_member_status(scope, campaign, mail.subject_id, member_status(state), None)?;
-                    }
-                }
+            let there = people.contains(&(ending.mail.controller_id, ending.mail.subject_id));
+            outcomes.push(Ok(Some(ending.conclude(&mut write, claim, there, now)?)));
+        }
+        write.all(tx, now)?;
+        Ok(outcomes)
+    }
+}
+
+/// What a batch of ended attempts comes to.
+#[derive(Default)]
+struct Conclusions<'a> {
+    ended: Vec<Ended>,
+    finished: Vec<(Task, i32)>,
+    cancelled: Vec<(&'a Task, &'a Mail)>,
+    put_back: Vec<(&'a Task, TaskState, Timestamp, &'a str)>,
+    members: HashMap<(ControllerScope, CampaignId, MemberStatus), Vec<SubjectId>>,
+    asked: HashMap<String, Vec<(ControllerId, SubjectId)>>,
+    dead: Vec<&'a Person>,
+    sheet: Sheet,
+}
+
+impl Conclusions<'_> {
+    fn all(mut self, tx: &mut WriteTx<'_>, now: Timestamp) -> Result<(), Error> {
+        tx.settle_mails(&self.ended)?;
+        tx.finish_held(TaskKind::Mail, &self.finished, now)?;
+        for (task, mail) in self.cancelled {
+            cancel(tx, task, mail, Reason::EaiUnsupported, now)?;
+        }
+        for (task, state, due, reply) in self.put_back {
+            tx.put_back(task, state, due, reply)?;
+        }
+        let mut members: Vec<_> = self.members.into_iter().collect();
+        members.sort_unstable_by_key(|(key, _)| *key);
+        for ((scope, campaign, status), people) in members {
+            tx.set_member_statuses(scope, campaign, &people, status, None)?;
+        }
+        for (purposes, people) in self.asked {
+            tx.note_asked_all(&people, &serde_json::from_str::<Vec<PurposeId>>(&purposes)?, now)?;
+        }
+        for person in self.dead {
+            tx.set_undeliverable(person.scope, person.row.id, true)?;
+        }
+        Ok(tx.write_sheet(&mut self.sheet)?)
+    }
+}
+
+impl Ending {
+    /// Where the mail then stands.
+    fn conclude<'a>(
+        &'a self,
+        write: &mut Conclusions<'a>,
+        claim: &Task,
+        there: bool,
+        now: Timestamp,
+    ) -> Result<MailState, Error> {
+        let (mail, attempted) = (&self.mail, &self.attempted);
+        if attempted.format {
+            write.cancelled.push((&self.task, mail));
+            return Ok(MailState::Cancelled);
+        }
+        let policy = if self.draft.hold_uncertain { UncertainPolicy::Hold } else { UncertainPolicy::RetryOnce };
+        let too_old = now.since(mail.created_at) > self.give_up.age;
+        let most = self.give_up.attempts;
+        let attempts = if too_old { most } else { u32::try_from(self.task.attempts).unwrap_or(0) };
+        let lost_before = u32::try_from(mail.lost).unwrap_or(0);
+        let settled = outcome_table(attempted.attempt, attempts, most, lost_before, policy);
+        let (Settled::Final(state) | Settled::Again(state)) = settled;
+        let over = match settled {
+            Settled::Again(_) => {
+                let due = now.plus(self.give_up.retry_after);
+                write.put_back.push((&self.task, TaskState::Queued, due, &attempted.reply));
+                None
             }
-            Ok(Some(state))
-        })
-        .await
+            // Kept with its bytes, for staff to send again or drop.
+            Settled::Final(MailState::Parked) => {
+                write.put_back.push((&self.task, TaskState::Parked, now, &attempted.reply));
+                None
+            }
+            Settled::Final(_) => {
+                write.finished.push((claim.clone(), self.task.generation));
+                if let Some(campaign) = mail.campaign_id {
+                    let alike = (self.draft.person.scope, campaign, member_status(state));
+                    write.members.entry(alike).or_default().push(mail.subject_id);
+                }
+                if there {
+                    self.mean(write, state, now)?;
+                }
+                Some(now)
+            }
+        };
+        write.ended.push(Ended {
+            controller_id: mail.controller_id,
+            id: mail.id,
+            state,
+            lost: mail.lost + i32::from(attempted.attempt == Attempt::Lost),
+            reply: Some(attempted.reply.clone()),
+            over,
+        });
+        Ok(state)
+    }
+
+    /// What the end of a mail means for the person: asked, or a mailbox that does not exist.
+    fn mean<'a>(&'a self, write: &mut Conclusions<'a>, state: MailState, now: Timestamp) -> Result<(), Error> {
+        let (mail, person) = (&self.mail, &self.draft.person);
+        let source = mail.campaign_id.map_or_else(|| format!("mail:{}", mail.id), |id| format!("campaign:{id}"));
+        let mut occasion = Occasion::plain(now, Method::Relay, Some(source));
+        occasion.notice = Some(mail.notice_id);
+        let purposes = &self.draft.asked_by(mail)?;
+        let event = match state {
+            MailState::Accepted if mail.kind == MailKind::Repermission => Some(EventKind::Asked),
+            MailState::Bounced => Some(EventKind::Bounced),
+            _ => None,
+        };
+        if let Some(kind) = event {
+            let ids = &*self.services.ids;
+            let seal = |purpose: &PurposeId| seal_event(ids, person, *purpose, kind, &Standing::NONE, &occasion);
+            write.sheet.events.extend(purposes.iter().map(seal));
+        }
+        let asked = mail.kind == MailKind::Repermission && matches!(state, MailState::Accepted | MailState::Uncertain);
+        if asked {
+            let alike = write.asked.entry(serde_json::to_string(purposes)?).or_default();
+            alike.push((mail.controller_id, mail.subject_id));
+        }
+        if state == MailState::Bounced && self.attempted.dead_mailbox {
+            // ML-20: the mailbox is gone; a fresh confirmed opt-in shows that it lives again (SU-06).
+            let (keys, reason) = (&self.draft.keys, SuppressionReason::HardBounce);
+            let entry = entry(keys, person.scope, &person.address, EVERY_PURPOSE, reason, &occasion);
+            write.sheet.suppressions.push(entry);
+            write.dead.push(person);
+        }
+        Ok(())
+    }
 }
 
 const fn member_status(state: MailState) -> MemberStatus {
@@ -134,53 +280,4 @@ const fn member_status(state: MailState) -> MemberStatus {
             MemberStatus::Queued
         }
     }
-}
-
-/// What the end of a mail means for the person: asked, or a mailbox that does not exist.
-#[allow(clippy::too_many_arguments, reason = "the parts of one conclusion")]
-fn conclude(
-    tx: &mut WriteTx<'_>,
-    services: &Services,
-    keys: &crate::crypto::ControllerKeys,
-    person: &Person,
-    mail: &Mail,
-    state: MailState,
-    dead_mailbox: bool,
-    now: Timestamp,
-) -> Result<(), Error> {
-    let source = mail.campaign_id.map(|id| format!("campaign:{id}")).unwrap_or_else(|| format!("mail:{}", mail.id));
-    let mut occasion = Occasion::plain(now, Method::Relay, Some(source));
-    occasion.notice = Some(mail.notice_id);
-    if let Some(campaign) = mail.campaign_id {
-        tx.set_member_status(person.scope, campaign, mail.subject_id, member_status(state), None)?;
-    }
-    let purposes = mail.purposes()?;
-    let event = match state {
-        MailState::Accepted if mail.kind == MailKind::Repermission => Some(EventKind::Asked),
-        MailState::Bounced => Some(EventKind::Bounced),
-        _ => None,
-    };
-    if let Some(kind) = event {
-        let events: Vec<_> = purposes
-            .iter()
-            .map(|purpose| seal_event(&*services.ids, person, *purpose, kind, &Standing::NONE, &occasion))
-            .collect();
-        tx.append_events(&events)?;
-    }
-    if event == Some(EventKind::Asked) || (state == MailState::Uncertain && mail.kind == MailKind::Repermission) {
-        tx.note_asked(person.scope, person.row.id, &purposes, now)?;
-    }
-    if state == MailState::Bounced && dead_mailbox {
-        // ML-20: the mailbox is gone; a fresh confirmed opt-in shows that it lives again (SU-06).
-        tx.suppress(&[entry(
-            keys,
-            person.scope,
-            &person.address,
-            EVERY_PURPOSE,
-            SuppressionReason::HardBounce,
-            &occasion,
-        )])?;
-        tx.set_undeliverable(person.scope, person.row.id, true)?;
-    }
-    Ok(())
 }

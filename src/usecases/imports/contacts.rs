@@ -41,7 +41,7 @@ pub(super) fn newcomer(
     now: Timestamp,
 ) -> Subject {
     let fields = (!row.fields.is_empty()).then(|| fields_of(row));
-    Person::new_row(job.scope, keys, &*services.ids, &row.email, row.name.as_ref(), fields.as_ref(), now)
+    Person::newcomer(job.scope, keys, &*services.ids, &row.email, row.name.as_ref(), fields.as_ref(), now).row
 }
 
 fn fields_of(row: &ListRow) -> Value {

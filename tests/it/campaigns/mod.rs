@@ -17,7 +17,7 @@ use reconsent::store::outbox::Task;
 use reconsent::store::rows::ImportStatus;
 use reconsent::store::{ReadTx, StoreError, WriteTx};
 use reconsent::usecases::campaigns::{close_due, freeze_chunk};
-use reconsent::usecases::deliver::{HandOver, Pace, draft, hand_over};
+use reconsent::usecases::deliver::{HandOver, Pace, draft_all, hand_over};
 use serde_json::{Value, json};
 
 use crate::support::TestApp;
@@ -249,8 +249,8 @@ both_engines! {
         app.api().post(&format!("{path}/resume"), json!({})).await.expect(200);
         let pace = Pace { lease: Duration::from_secs(60), paused_look: Duration::from_secs(60) };
         let (mut sent, mut expired) = (0, 0);
-        for task in claim_mails(&app).await {
-            let drafted = draft(&app.services, &task, true).await.unwrap().unwrap();
+        for (task, drafted) in draft_all(&app.services, claim_mails(&app).await, true).await.unwrap() {
+            let drafted = drafted.unwrap().unwrap();
             match hand_over(&app.services, &task, drafted, pace).await.unwrap() {
                 HandOver::Send(_) => sent += 1,
                 HandOver::Cancelled(Reason::Expired) => expired += 1,
@@ -304,7 +304,7 @@ both_engines! {
             for (subject, (status, answer)) in subjects.iter().zip(ends) {
                 tx.set_member_status(scope, id, *subject, status, None)?;
                 if let Some(answer) = answer {
-                    tx.set_member_answer(scope, id, *subject, answer, now)?;
+                    tx.set_member_answers(scope, id, &[*subject], answer, now)?;
                 }
             }
             Ok::<_, StoreError>(())

@@ -25,7 +25,7 @@ use reconsent::usecases::Error;
 use reconsent::usecases::record::{Occasion, Person, apply};
 use serde_json::{Value, json};
 
-use crate::support::TestApp;
+use crate::support::{TestApp, find_or_add};
 
 /// How somebody stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,9 +102,9 @@ impl World {
             };
             for (number, stands) in people.iter().enumerate() {
                 let email = EmailAddress::parse(&format!("p{number}-{id}@example.org")).unwrap();
-                let mut new = Person::new_row(scope, &keys, &*services.ids, &email, None, None, now);
+                let mut new = Person::newcomer(scope, &keys, &*services.ids, &email, None, None, now).row;
                 new.restricted = *stands == Stands::Restricted;
-                let person = Person::open(scope, &keys, tx.find_or_add_subject(scope, &new)?)?;
+                let person = Person::open(scope, &keys, find_or_add(tx, &new)?)?;
                 for command in commands(*stands, &news, now) {
                     let occasion = Occasion::plain(now, Method::Import, None);
                     apply(tx, &*services.ids, &keys, &person, news.id, command, &occasion)?;
@@ -205,9 +205,7 @@ fn special(
         Stands::NoMailbox => tx.set_undeliverable(scope, id, true)?,
         Stands::Erased => tx.erase_subject(scope, id, id.uuid().as_bytes(), now)?,
         Stands::AskedLately => {
-            let mut consent = tx.consents_of(scope, id)?.remove(0);
-            consent.asked_at = Some(now.minus(Duration::from_secs(59 * 86_400)));
-            tx.save_consent(&consent)?;
+            tx.note_asked(scope, id, &[news], now.minus(Duration::from_secs(59 * 86_400)))?;
         }
         _ => {}
     }

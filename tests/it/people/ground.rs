@@ -19,7 +19,7 @@ use reconsent::usecases::Error;
 use reconsent::usecases::record::{Occasion, Person, apply};
 use serde_json::{Value, json};
 
-use crate::support::{Api, TestApp};
+use crate::support::{Api, TestApp, find_or_add};
 
 /// A controller's ground.
 #[derive(Clone)]
@@ -169,9 +169,9 @@ impl Ground {
             evidence: Some(json!({"said": "so"})),
             ..Occasion::plain(now, Method::Form, None)
         };
-        let new = Person::new_row(scope, &keys, &*house.ids, &address, name.as_ref(), None, now);
+        let new = Person::newcomer(scope, &keys, &*house.ids, &address, name.as_ref(), None, now).row;
         let written = app.services.store.write(new.id.uuid(), move |tx: &mut WriteTx<'_>| {
-            let row = tx.find_or_add_subject(scope, &new)?;
+            let row = find_or_add(tx, &new)?;
             let person = Person::open(scope, &keys, row)?;
             let command = command(tx.purpose(scope, purpose)?.terms(now));
             apply(tx, &*house.ids, &keys, &person, purpose, command, &occasion)?;

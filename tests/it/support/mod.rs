@@ -24,6 +24,7 @@ pub use api::{Answer, Api};
 pub use app::{ROOT_KEY, RunningServer, TestApp, run, settings};
 pub use clock::FrozenClock;
 pub use database::{Database, Engine};
+pub use people::find_or_add;
 pub use settings::wording;
 
 /// Writes a test once and runs it on both engines: `mod NAME { on_sqlite, on_postgres }`.

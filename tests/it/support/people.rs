@@ -5,11 +5,19 @@ use reconsent::domain::email::EmailAddress;
 use reconsent::domain::event::{EventKind, Method};
 use reconsent::domain::ids::{PurposeId, SubjectId};
 use reconsent::domain::suppression::SuppressionReason;
-use reconsent::store::{ReadTx, WriteTx};
+use reconsent::store::subjects::Subject;
+use reconsent::store::{ReadTx, StoreError, WriteTx};
 use reconsent::usecases::Error;
 use reconsent::usecases::record::{Occasion, Person, apply};
 
 use super::TestApp;
+
+/// The person with this address, added if nobody knows it.
+pub fn find_or_add(tx: &mut WriteTx<'_>, new: &Subject) -> Result<Subject, StoreError> {
+    tx.add_subjects(std::slice::from_ref(new))?;
+    let found = tx.lock_people_by_address(&[(new.controller_id, &new.email_key)])?;
+    found.into_iter().next().ok_or(StoreError::NotFound)
+}
 
 impl TestApp {
     /// Somebody who said yes to a purpose under a notice and a policy version, by a form without confirmation.
@@ -23,10 +31,10 @@ impl TestApp {
             policy_version: Some(policy_version.parse().expect("a policy version's id")),
             ..Occasion::plain(now, Method::Form, None)
         };
-        let new = Person::new_row(scope, &keys, services.ids.as_ref(), &address, None, None, now);
+        let new = Person::newcomer(scope, &keys, services.ids.as_ref(), &address, None, None, now).row;
         let house = services.clone();
         let wrote = services.store.write(new.id.uuid(), move |tx: &mut WriteTx<'_>| {
-            let row = tx.find_or_add_subject(scope, &new)?;
+            let row = find_or_add(tx, &new)?;
             let person = Person::open(scope, &keys, row)?;
             let give = Command::Give { act: Act::SingleOptIn, terms: tx.purpose(scope, purpose)?.terms(now) };
             apply(tx, house.ids.as_ref(), &keys, &person, purpose, give, &occasion)?;

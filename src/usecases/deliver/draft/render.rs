@@ -1,0 +1,184 @@
+//! Rendering: from what is on record to bytes and links.
+
+use crate::crypto::ControllerKeys;
+use crate::domain::gate::MailKind;
+use crate::domain::ids::LinkId;
+use crate::domain::link::LinkAction;
+use crate::domain::time::Timestamp;
+use crate::links::{Claims, SigningKey};
+use crate::mail::message::{ListId, Unsubscribe};
+use crate::mail::phrases::{Phrases, for_language};
+use crate::mail::render::{confirmation, repermission};
+use crate::mail::{
+    ConfirmationContext, Kind, MailTemplate, Outgoing, Rendered, RepermissionContext, compose, message_id,
+};
+use crate::store::links::Link;
+use crate::store::policies::PolicyVersion;
+
+use super::super::super::{Error, Services};
+use super::Material;
+
+/// A link's record and the address that goes into the mail.
+fn link(
+    services: &Services,
+    signer: &SigningKey,
+    material: &Material,
+    action: LinkAction,
+    expires_at: Option<Timestamp>,
+) -> Result<(Link, String), Error> {
+    let id = LinkId::from_uuid(services.ids.random());
+    let claims = match expires_at {
+        Some(end) => Claims::until(action, id, end),
+        None => Claims::withdrawal(id),
+    };
+    let record = Link {
+        controller_id: material.controller.id,
+        id,
+        action,
+        subject_id: material.mail.subject_id,
+        purposes: serde_json::to_string(&material.asked)?,
+        notice_id: Some(material.notice.id),
+        campaign_id: material.mail.campaign_id,
+        form_id: material.mail.form_id,
+        on_site: false,
+        created_at: services.clock.now(),
+        expires_at,
+        superseded_at: None,
+        used_at: None,
+        answer: None,
+    };
+    Ok((record, format!("{}/{}/{}", services.base_url, action.path(), signer.sign(&claims))))
+}
+
+pub(super) fn render(
+    services: &Services,
+    keys: &ControllerKeys,
+    signer: &SigningKey,
+    material: &Material,
+    to: &str,
+    smtputf8: bool,
+) -> Result<(Vec<u8>, Vec<Link>), Error> {
+    let now = services.clock.now();
+    let phrases = for_language(&material.notice.wording.language);
+    let labels: Vec<String> =
+        material.purposes.iter().filter(|p| material.asked.contains(&p.id)).map(|p| p.label.clone()).collect();
+    let domain = material.sender.address.rsplit('@').next().unwrap_or("localhost").to_owned();
+    let message_id = message_id(keys.names_key().bytes(), material.mail.id.uuid().as_bytes(), &domain);
+    let failed = |error: &dyn std::fmt::Display| Error::Internal(format!("a mail could not be made: {error}"));
+    let (rendered, links, withdraw) = match material.mail.kind {
+        MailKind::Confirmation => {
+            let end = now.plus(services.rules.confirm_link_ttl);
+            let (confirm, confirm_link) = link(services, signer, material, LinkAction::Confirm, Some(end))?;
+            let not_me_end = now.plus(services.rules.answer_link_max_ttl);
+            let (not_me, not_me_link) = link(services, signer, material, LinkAction::NotMe, Some(not_me_end))?;
+            let context = confirmation_context(services, material, phrases, to, labels, end, confirm_link, not_me_link);
+            (confirmation(&context).map_err(|e| failed(&e))?, vec![confirm, not_me], None)
+        }
+        MailKind::Repermission => {
+            let campaign = material
+                .campaign
+                .as_ref()
+                .ok_or_else(|| Error::Internal("a re-permission mail without a round".into()))?;
+            let end = campaign.deadline.min(now.plus(services.rules.answer_link_max_ttl));
+            let (answer, answer_link) = link(services, signer, material, LinkAction::Answer, Some(end))?;
+            let (stop, withdraw_link) = link(services, signer, material, LinkAction::Withdraw, None)?;
+            let template = MailTemplate {
+                subject: campaign.subject_line.clone(),
+                preheader: campaign.preheader.clone(),
+                body: campaign.body.clone(),
+            };
+            let context =
+                repermission_context(services, material, phrases, labels, end, answer_link, withdraw_link.clone())?;
+            (repermission(&template, &context).map_err(|e| failed(&e))?, vec![answer, stop], Some(withdraw_link))
+        }
+    };
+    let list_id = format!("{}.list-id.{domain}", material.controller.slug);
+    let kind = match &withdraw {
+        Some(https) => Kind::Repermission {
+            unsubscribe: Unsubscribe { https, mailto: None },
+            list_id: ListId { phrase: &material.controller.name, id: &list_id },
+            feedback_id: None,
+        },
+        None => Kind::Confirmation,
+    };
+    let Rendered { subject, html, text } = &rendered;
+    let bytes = compose(&Outgoing {
+        kind,
+        from_name: &material.sender.name,
+        from_address: &material.sender.address,
+        to,
+        reply_to: material.sender.reply_to.as_deref(),
+        subject,
+        html,
+        text,
+        date: now.micros(),
+        message_id: &message_id,
+        boundary_seed: material.mail.id.uuid().as_bytes(),
+        smtputf8,
+    })
+    .map_err(|e| failed(&e))?;
+    Ok((bytes, links))
+}
+
+/// Where the policy version can be read, byte for byte as it was.
+fn policy_link(services: &Services, policy: &PolicyVersion) -> String {
+    format!("{}/policies/{}", services.base_url, policy.id)
+}
+
+#[allow(clippy::too_many_arguments, reason = "each is a part of one sentence of the mail")]
+fn confirmation_context(
+    services: &Services,
+    material: &Material,
+    phrases: &Phrases,
+    to: &str,
+    purposes: Vec<String>,
+    end: Timestamp,
+    confirm_link: String,
+    not_me_link: String,
+) -> ConfirmationContext {
+    ConfirmationContext {
+        language: material.notice.wording.language.clone(),
+        address: to.to_owned(),
+        site: material.controller.name.clone(),
+        controller: material.controller.name.clone(),
+        postal: material.sender.postal.clone(),
+        reply_address: material.sender.reply_to.clone().unwrap_or_else(|| material.sender.address.clone()),
+        purposes,
+        requested_at: phrases.moment(material.mail.created_at.micros()).unwrap_or_default(),
+        valid_until: phrases.moment(end.micros()).unwrap_or_default(),
+        confirm_link,
+        not_me_link,
+        policy_link: policy_link(services, &material.policy),
+        policy_label: phrases.policy_version(&material.policy.label),
+    }
+}
+
+fn repermission_context(
+    services: &Services,
+    material: &Material,
+    phrases: &Phrases,
+    purposes: Vec<String>,
+    end: Timestamp,
+    answer_link: String,
+    withdraw_link: String,
+) -> Result<RepermissionContext, Error> {
+    let name = material.person.name()?.map(|name| name.as_str().to_owned()).unwrap_or_default();
+    Ok(RepermissionContext {
+        language: material.notice.wording.language.clone(),
+        name,
+        controller: material.controller.name.clone(),
+        postal: material.sender.postal.clone(),
+        reply_address: material.sender.reply_to.clone().unwrap_or_else(|| material.sender.address.clone()),
+        purposes,
+        answer_link,
+        withdraw_link,
+        policy_link: policy_link(services, &material.policy),
+        policy_label: phrases.policy_version(&material.policy.label),
+        deadline: phrases.date(end.micros()).unwrap_or_default(),
+        basis: phrases.basis(
+            material.basis.map_or("consent", |(kind, _)| kind.name()),
+            &material.controller.name,
+            material.basis.and_then(|(_, collected)| collected).map(|at| at.micros()),
+        ),
+    })
+}

@@ -1,0 +1,285 @@
+//! Handing over: the gate, the caps and the commit from which on a mail may have been sent, in one transaction (RP-05,
+//! Many mails at once, each judged by itself on what the batch has read for all.
+
+mod caps;
+mod links;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::domain::campaign::{CampaignStatus, MemberStatus};
+use crate::domain::gate::{MailKind, Reason};
+use crate::domain::ids::{CampaignId, ControllerId, ControllerScope, MailId, PurposeId, SubjectId, TaskId};
+use crate::domain::mailing::MailState;
+use crate::domain::task::TaskKind;
+use crate::domain::time::Timestamp;
+use crate::store::campaigns::Campaign;
+use crate::store::consents::Consent;
+use crate::store::mails::{Ended, HandedOver, Mail};
+use crate::store::outbox::Task;
+use crate::store::subjects::Subject;
+use crate::store::suppressions::Suppression;
+use crate::store::{Outcomes, WriteTx};
+
+use super::super::permission::{OnRecord, judge};
+use super::super::{Error, Services};
+use super::{Draft, HandOver, Pace, Ready, cancel};
+use caps::Caps;
+use links::NewLinks;
+
+/// A drafted mail before the gate.
+pub(super) struct Handing {
+    pub services: Services,
+    pub task: Task,
+    pub draft: Arc<Draft>,
+    pub pace: Pace,
+    /// This very claim has handed it over before, and waited too long for a connection: the gate is asked anew.
+    pub again: bool,
+}
+
+/// What the batch has read, all of it locked.
+struct OnHand {
+    people: HashMap<(ControllerId, SubjectId), Subject>,
+    claims: HashMap<(ControllerId, TaskId), Task>,
+    mails: HashMap<(ControllerId, MailId), Mail>,
+    consents: HashMap<(ControllerId, SubjectId), Vec<Consent>>,
+    listed: HashMap<(ControllerId, SubjectId), Vec<Suppression>>,
+    rounds: HashMap<(ControllerId, CampaignId), Campaign>,
+}
+
+/// What the batch will write.
+#[derive(Default)]
+struct ToWrite {
+    handed: Vec<HandedOver>,
+    links: NewLinks,
+    held: Vec<(Mail, Timestamp)>,
+    cancelled: Vec<(Task, Mail, Reason)>,
+    postponed: Vec<(Task, Timestamp)>,
+    finished: Vec<(Task, i32)>,
+}
+
+/// How a mail fares before caps and links are looked at.
+enum Judged<'a> {
+    Over(HandOver),
+    /// The gate lets these purposes through.
+    Passed(&'a Mail, Vec<PurposeId>, i32),
+}
+
+impl crate::store::Command for Handing {
+    type Answer = HandOver;
+    type Error = Error;
+
+    fn route(&self) -> Uuid {
+        self.draft.person.route()
+    }
+
+    fn carry_out(all: &[&Self], tx: &mut WriteTx<'_>) -> Result<Outcomes<Self>, Error> {
+        let Some(first) = all.first() else { return Ok(Vec::new()) };
+        let now = first.services.clock.now();
+        let on_hand = OnHand::read(tx, all, first.pace)?;
+        let mut write = ToWrite::default();
+        let judged: Vec<Judged<'_>> =
+            all.iter().map(|handing| handing.judge(&on_hand, &mut write, now)).collect::<Result<_, _>>()?;
+        let passed = all.iter().zip(&judged).filter_map(|(handing, judged)| match judged {
+            Judged::Passed(mail, ..) if mail.frozen.is_none() => Some((*handing, *mail)),
+            Judged::Passed(..) | Judged::Over(_) => None,
+        });
+        let passed: Vec<(&Self, &Mail)> = passed.collect();
+        let capped = Caps::of(tx, &passed, now)?;
+        write.links.read(tx, &passed)?;
+        let mut outcomes = Vec::with_capacity(all.len());
+        for (handing, judged) in all.iter().zip(judged) {
+            outcomes.push(Ok(match judged {
+                Judged::Over(outcome) => outcome,
+                Judged::Passed(mail, ..) if capped.holds_back(mail) => {
+                    write.cancelled.push((handing.task.clone(), mail.clone(), Reason::Capped));
+                    HandOver::Cancelled(Reason::Capped)
+                }
+                Judged::Passed(mail, asked, lost) => handing.hand_over(&mut write, mail, &asked, lost, now)?,
+            }));
+        }
+        write.all(tx, now)?;
+        Ok(outcomes)
+    }
+}
+
+impl OnHand {
+    fn read(tx: &mut WriteTx<'_>, all: &[&Handing], pace: Pace) -> Result<Self, Error> {
+        let person_of = |handing: &Handing| (handing.task.controller_id, handing.draft.person.row.id);
+        let mut ids: Vec<_> = all.iter().map(|handing| person_of(handing)).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        // The people first, as everywhere, so that transactions lock in one order.
+        let people: HashMap<_, _> =
+            tx.lock_people(&ids)?.into_iter().map(|row| ((row.controller_id, row.id), row)).collect();
+        let claims: Vec<&Task> = all.iter().map(|handing| &handing.task).collect();
+        let held = tx.held_claims(TaskKind::Mail, &claims)?;
+        tx.extend_leases(TaskKind::Mail, &held, pace.lease)?;
+        let ids_of: Vec<_> =
+            held.iter().map(|task| (task.controller_id, MailId::from_uuid(task.reference.uuid()))).collect();
+        let mails: HashMap<_, _> =
+            tx.lock_mails(&ids_of)?.into_iter().map(|mail| ((mail.controller_id, mail.id), mail)).collect();
+        let mut consents: HashMap<_, Vec<Consent>> = HashMap::new();
+        for consent in tx.consents_of_all(&ids)? {
+            consents.entry((consent.controller_id, consent.subject_id)).or_default().push(consent);
+        }
+        let mut whose = HashMap::new();
+        for handing in all {
+            for fingerprint in &handing.draft.fingerprints {
+                whose.insert((handing.task.controller_id, fingerprint.clone()), person_of(handing));
+            }
+        }
+        let mut listed: HashMap<_, Vec<Suppression>> = HashMap::new();
+        let wanted: Vec<_> = whose.keys().cloned().collect();
+        for entry in tx.suppressions_under(&wanted)? {
+            if let Some(person) = whose.get(&(entry.controller_id, entry.fingerprint.clone())) {
+                listed.entry(*person).or_default().push(entry);
+            }
+        }
+        let mut rounds = HashMap::new();
+        for mail in mails.values() {
+            if let Some(id) = mail.campaign_id
+                && !rounds.contains_key(&(mail.controller_id, id))
+            {
+                let round = tx.campaign(ControllerScope::granted(mail.controller_id), id)?;
+                rounds.insert((mail.controller_id, id), round);
+            }
+        }
+        let claims = held.into_iter().map(|task| ((task.controller_id, task.reference), task)).collect();
+        Ok(Self { people, claims, mails, consents, listed, rounds })
+    }
+}
+
+impl Handing {
+    /// What the gate says, or why it need not be asked.
+    fn judge<'a>(&self, on_hand: &'a OnHand, write: &mut ToWrite, now: Timestamp) -> Result<Judged<'a>, Error> {
+        let controller = self.task.controller_id;
+        let Some(claim) = on_hand.claims.get(&(controller, self.task.reference)) else {
+            return Ok(Judged::Over(HandOver::NotOurs));
+        };
+        let mail = on_hand.mails.get(&(controller, MailId::from_uuid(self.task.reference.uuid())));
+        let Some(mail) = mail.filter(|mail| !mail.state.is_final()) else {
+            write.finished.push((claim.clone(), self.task.generation));
+            return Ok(Judged::Over(HandOver::NotOurs));
+        };
+        let person_id = (controller, mail.subject_id);
+        let Some(row) = on_hand.people.get(&person_id).filter(|row| row.erased_at.is_none()) else {
+            return Ok(self.cancelled(write, mail, Reason::Erased));
+        };
+        if let Some(id) = mail.campaign_id {
+            let round = on_hand.rounds.get(&(controller, id));
+            let round = round.ok_or_else(|| Error::Internal("a mail of a round that is not there".into()))?;
+            if round.status == CampaignStatus::Paused && round.deadline > now {
+                write.postponed.push((self.task.clone(), now.plus(self.pace.paused_look)));
+                return Ok(Judged::Over(HandOver::Postponed));
+            }
+            if !round.status.sends() || round.deadline <= now {
+                return Ok(self.cancelled(write, mail, Reason::RoundOver));
+            }
+        }
+        let mut lost = mail.lost;
+        if mail.state == MailState::HandingOver && !self.again {
+            // Somebody died between this commit and the next: sent, perhaps.
+            lost += 1;
+            if self.draft.hold_uncertain || lost > 1 {
+                write.held.push((Mail { lost, ..mail.clone() }, now));
+                write.finished.push((claim.clone(), self.task.generation));
+                return Ok(Judged::Over(HandOver::Held));
+            }
+        }
+        let nothing = (Vec::new(), Vec::new());
+        let record = OnRecord {
+            flags: row.flags(),
+            consents: on_hand.consents.get(&person_id).unwrap_or(&nothing.0),
+            suppressions: on_hand.listed.get(&person_id).unwrap_or(&nothing.1),
+        };
+        let rules = &self.services.rules;
+        let allowed = match judge(mail.kind, &self.draft.purposes, &record, now, rules) {
+            Ok(allowed) => allowed,
+            Err(reason) => return Ok(self.cancelled(write, mail, reason)),
+        };
+        // What the bytes ask about, or will.
+        let asked = if mail.frozen.is_some() { mail.purposes()? } else { self.draft.asked.clone() };
+        if allowed == asked {
+            return Ok(Judged::Passed(mail, asked, lost));
+        }
+        if mail.frozen.is_none() {
+            write.postponed.push((self.task.clone(), now));
+            return Ok(Judged::Over(HandOver::Postponed));
+        }
+        // The bytes ask for more than may be asked now, and frozen bytes are not changed.
+        let shut = self.draft.purposes.iter().filter(|purpose| !allowed.contains(&purpose.id));
+        let reason = shut
+            .filter_map(|purpose| judge(mail.kind, std::slice::from_ref(purpose), &record, now, rules).err())
+            .next()
+            .unwrap_or(Reason::OptedOut);
+        Ok(self.cancelled(write, mail, reason))
+    }
+
+    fn cancelled(&self, write: &mut ToWrite, mail: &Mail, reason: Reason) -> Judged<'static> {
+        write.cancelled.push((self.task.clone(), mail.clone(), reason));
+        Judged::Over(HandOver::Cancelled(reason))
+    }
+
+    fn hand_over(
+        &self,
+        write: &mut ToWrite,
+        mail: &Mail,
+        asked: &[PurposeId],
+        lost: i32,
+        now: Timestamp,
+    ) -> Result<HandOver, Error> {
+        if mail.frozen.is_none() {
+            write.links.add(mail.subject_id, &self.draft.links, asked, now)?;
+        }
+        write.handed.push(HandedOver {
+            controller_id: mail.controller_id,
+            id: mail.id,
+            frozen: self.draft.sealed.clone(),
+            purposes: serde_json::to_string(asked)?,
+            lost,
+        });
+        let mail = Mail { lost, frozen: None, ..mail.clone() };
+        Ok(HandOver::Send(Box::new(Ready { draft: Arc::clone(&self.draft), mail })))
+    }
+}
+
+impl ToWrite {
+    fn all(self, tx: &mut WriteTx<'_>, now: Timestamp) -> Result<(), Error> {
+        tx.hand_over_mails(&self.handed)?;
+        self.links.write(tx, now)?;
+        let ended = self.held.iter().map(|(mail, now)| Ended {
+            controller_id: mail.controller_id,
+            id: mail.id,
+            state: MailState::Uncertain,
+            lost: mail.lost,
+            reply: mail.reply.clone(),
+            over: Some(*now),
+        });
+        tx.settle_mails(&ended.collect::<Vec<_>>())?;
+        for (mail, _) in &self.held {
+            if let Some(campaign) = mail.campaign_id {
+                let scope = ControllerScope::granted(mail.controller_id);
+                tx.set_member_status(scope, campaign, mail.subject_id, MemberStatus::Held, None)?;
+            }
+        }
+        tx.finish_held(TaskKind::Mail, &self.finished, now)?;
+        for (task, mail, reason) in &self.cancelled {
+            cancel(tx, task, mail, *reason, now)?;
+        }
+        for (task, due) in &self.postponed {
+            tx.postpone(task, *due)?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether a mail of this kind is capped at all (DO-06).
+const fn is_capped(kind: MailKind) -> bool {
+    match kind {
+        MailKind::Confirmation => true,
+        MailKind::Repermission => false,
+    }
+}
