@@ -75,7 +75,10 @@ pub async fn refresh_chunk(services: &Services, scope: ControllerScope, publishe
         .write(published, move |tx: &mut WriteTx<'_>| {
             let Some(publication) = publication(tx, scope, published)? else { return Ok(false) };
             let Publication { source, notices, policy_versions } = publication;
-            let found = tx.consents_to_refresh(scope, &notices, &policy_versions, CHUNK)?;
+            let mut found = tx.consents_to_refresh(scope, &notices, &policy_versions, CHUNK)?;
+            // People are locked in the order of their ids, as everywhere, so that two instances with pieces in common
+            // wait for each other in turn and not in a circle.
+            found.sort_unstable();
             let occasion = Occasion::plain(now, Method::Publication, Some(source));
             let mut marked = 0;
             for (subject, purpose) in &found {
