@@ -32,6 +32,8 @@ const LABELS: &[(&str, &str)] = &[
 
 /// Subscriber dates end in `:00` seconds: a whole minute may hide behind one.
 const HIDDEN_MICROS: i64 = 59_999_999;
+/// What hides behind any other second.
+const BELOW_A_SECOND: i64 = 999_999;
 
 /// The IANA name for a client's label, if we know it.
 pub fn label_zone(label: &str) -> Option<&'static str> {
@@ -95,7 +97,7 @@ impl Zone {
     /// All instants a date may mean.
     pub fn window(&self, date: &str) -> Result<Window, ZoneError> {
         let local = read(date)?;
-        let hidden = if local.second() == 0 { HIDDEN_MICROS } else { 0 };
+        let hidden = if local.second() == 0 { HIDDEN_MICROS } else { BELOW_A_SECOND };
         let ambiguous = self.0.to_ambiguous_timestamp(local);
         // A local time that a spring change skips never was on a clock: only a fold has two readings.
         let fold = matches!(ambiguous.offset(), AmbiguousOffset::Fold { .. });
@@ -199,14 +201,14 @@ mod tests {
         let moment = at("2026-03-29T01:30:00Z");
         assert_eq!(parse_local("2026-03-29 02:30:30", &zone), Ok(moment + 30 * SECOND));
         let window = zone.window("2026-03-29 02:30:30").unwrap();
-        assert_eq!((window.earliest, window.latest), (moment + 30 * SECOND, moment + 30 * SECOND));
+        assert_eq!((window.earliest, window.latest), (moment + 30 * SECOND, moment + 31 * SECOND - 1));
     }
 
     #[test]
-    fn a_zero_second_hides_a_minute() {
+    fn a_zero_second_hides_a_minute_and_any_other_its_parts() {
         let zone = Zone::named("UTC").unwrap();
         let exact = zone.window("2026-03-02 09:15:31").unwrap();
-        assert_eq!(exact.earliest, exact.latest);
+        assert_eq!(exact.latest - exact.earliest, BELOW_A_SECOND);
         let vague = zone.window("2026-03-02 09:15:00").unwrap();
         assert_eq!(vague.latest - vague.earliest, HIDDEN_MICROS);
     }
@@ -236,9 +238,9 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn the_window_holds_the_instant_it_was_written_for(secs in 0i64..4_000_000_000) {
+        fn the_window_holds_the_instant_it_was_written_for(secs in 0i64..4_000_000_000, below in 0i64..SECOND) {
             let zone = Zone::named("America/New_York").unwrap();
-            let micros = secs * SECOND;
+            let micros = secs * SECOND + below;
             let instant = Timestamp::from_microsecond(micros).unwrap();
             let local = zone.0.to_datetime(instant);
             let full = local.strftime("%Y-%m-%d %H:%M:%S").to_string();
