@@ -15,6 +15,8 @@ coded! {
         Launch = 4 "launch",
         /// Mark consents that a material change concerns (EX-04); the reference is the policy version's or notice's id.
         Refresh = 5 "refresh",
+        /// Bring people in step after a purpose's list has changed; the reference is the controller's id.
+        Remap = 6 "remap",
     }
 }
 

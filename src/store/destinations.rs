@@ -7,6 +7,7 @@ use crate::domain::ids::{ControllerId, ControllerScope, DestinationId, EventId, 
 use crate::domain::time::Timestamp;
 
 use super::connection::on;
+use super::dialect::load_locked;
 use super::error::StoreError;
 use super::schema::{destination_lists, destination_states, destinations};
 use super::{ReadTx, WriteTx};
@@ -49,6 +50,8 @@ pub struct DestinationList {
     pub destination_id: DestinationId,
     /// The list there.
     pub list_id: String,
+    /// Confirmed people up to here have been asked to be brought there; none: all of them.
+    pub walked: Option<SubjectId>,
 }
 
 /// What we last brought about for one person on one list.
@@ -64,6 +67,8 @@ pub struct DestinationState {
     pub list_id: String,
     /// Active there, or about to be.
     pub active: bool,
+    /// Taken off by us, or about to be, although the consent stands: no stop of the person.
+    pub set_aside: bool,
     /// Up to which event it is in step.
     pub event_id: EventId,
     /// Since when.
@@ -130,7 +135,21 @@ impl WriteTx<'_> {
     pub fn set_destination_list(&mut self, list: &DestinationList) -> Result<(), StoreError> {
         use destination_lists::dsl as t;
         on!(self.writing(), c => diesel::insert_into(t::destination_lists).values(list).on_conflict((t::controller_id, t::purpose_id)).do_update()
-            .set((t::destination_id.eq(list.destination_id), t::list_id.eq(&list.list_id))).execute(c))?;
+            .set((t::destination_id.eq(list.destination_id), t::list_id.eq(&list.list_id), t::walked.eq(list.walked))).execute(c))?;
+        Ok(())
+    }
+
+    /// The controller's destinations, locked until the commit: two calls that say what is kept where take turns.
+    pub fn lock_destinations(&mut self, scope: ControllerScope) -> Result<(), StoreError> {
+        use destinations::dsl as t;
+        let _: Vec<Destination> = load_locked!(
+            &mut *self.conn,
+            t::destinations
+                .filter(t::controller_id.eq(scope.controller()))
+                .select(Destination::as_select())
+                .order(t::id)
+                .limit(100)
+        )?;
         Ok(())
     }
 

@@ -113,6 +113,7 @@ pub fn check_columns(conn: &mut Conn) -> Result<usize, StoreError> {
         outbox,
         destinations,
         destination_lists,
+        former_lists,
         destination_states,
         idempotency_keys,
         mailbox_caps

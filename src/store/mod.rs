@@ -12,6 +12,7 @@ pub mod destinations;
 mod dialect;
 mod error;
 pub mod events;
+pub mod former_lists;
 mod group_commit;
 pub mod idempotency;
 pub mod imports;

@@ -1,20 +1,30 @@
 //! Destinations: where confirmed subscribers are kept in step, with which credentials, and on which lists. What is
 //! secret is sealed, and opened only for who speaks to the provider.
 
+use std::time::Duration;
+
 use crate::crypto::ControllerKeys;
 use crate::crypto::secret::{SecretText, bearer_token, sha256};
 use crate::domain::ids::{ControllerScope, DestinationId};
+use crate::domain::time::Timestamp;
 use crate::store::destinations::{Destination, DestinationList};
+use crate::store::former_lists::FormerList;
 use crate::store::{ReadTx, WriteTx};
 
 use super::error::FieldFault;
 use super::once::{Asker, OnceKey, write_once};
-use super::{Error, Services, shape};
+use super::{Error, Services, remap, shape};
 
 pub use crate::crypto::secret::SecretText as ApiKey;
 
 /// Destinations of one controller, at most.
 const MOST: usize = 100;
+
+/// Lists given up that are remembered for one controller, at most.
+pub(super) const MOST_FORMER: i64 = 1000;
+
+/// How long a list given up is remembered at least: late news from there still counts.
+const FORMER_KEPT: Duration = Duration::from_secs(90 * 86_400);
 
 /// A destination to be.
 #[derive(Clone)]
@@ -165,25 +175,84 @@ fn with_lists(destination: Destination, all: &[DestinationList]) -> DestinationW
 }
 
 /// Says which lists of a destination the purposes are kept on; what was said before is replaced. A purpose that was
-/// kept elsewhere moves here.
+/// kept elsewhere moves here. Who is confirmed is brought to the new lists, and leaves the old ones, by and by.
 pub async fn set_lists(
     services: &Services,
     scope: ControllerScope,
     id: DestinationId,
     choices: Vec<ListChoice>,
 ) -> Result<DestinationWithLists, Error> {
-    services
+    let now = services.clock.now();
+    let found = services
         .store
         .write(scope.controller().uuid(), move |tx: &mut WriteTx<'_>| {
+            tx.lock_destinations(scope)?;
             let destination = tx.destination(scope, id)?;
-            let lists = read_choices(tx, scope, id, &choices)?;
+            let before = tx.destination_lists(scope)?;
+            let mut lists = read_choices(tx, scope, id, &choices)?;
+            for list in &mut lists {
+                let same = before.iter().find(|old| is_same(old, list));
+                list.walked = same.map_or(Some(remap::BEGINNING), |old| old.walked);
+            }
+            let replaced = |old: &DestinationList| {
+                old.destination_id == id || lists.iter().any(|list| list.purpose_id == old.purpose_id)
+            };
+            let gone: Vec<FormerList> = before
+                .iter()
+                .filter(|old| replaced(old) && !lists.iter().any(|list| is_same(old, list)))
+                .map(|old| given_up(old, now))
+                .collect();
+            make_room(tx, scope, gone.len(), now)?;
             tx.drop_destination_lists(scope, id)?;
+            for former in &gone {
+                tx.give_up_list(former)?;
+            }
             for list in &lists {
                 tx.set_destination_list(list)?;
+                tx.take_list_up_again(scope, &list.list_id, list.purpose_id)?;
             }
-            Ok(with_lists(destination, &tx.destination_lists(scope)?))
+            if !gone.is_empty() || lists.iter().any(|list| list.walked.is_some()) {
+                remap::ask_for(tx, scope, now)?;
+            }
+            Ok::<_, Error>(with_lists(destination, &tx.destination_lists(scope)?))
         })
-        .await
+        .await?;
+    services.bell.notify_waiters();
+    Ok(found)
+}
+
+fn is_same(one: &DestinationList, other: &DestinationList) -> bool {
+    (one.purpose_id, one.destination_id, &one.list_id) == (other.purpose_id, other.destination_id, &other.list_id)
+}
+
+fn given_up(old: &DestinationList, now: Timestamp) -> FormerList {
+    FormerList {
+        controller_id: old.controller_id,
+        list_id: old.list_id.clone(),
+        purpose_id: old.purpose_id,
+        destination_id: old.destination_id,
+        given_up_at: now,
+        walked: Some(remap::BEGINNING),
+    }
+}
+
+/// Lists given up are remembered, as a stop told there counts, but not without end.
+fn make_room(tx: &mut WriteTx<'_>, scope: ControllerScope, more: usize, now: Timestamp) -> Result<(), Error> {
+    let more = i64::try_from(more).unwrap_or(i64::MAX);
+    let full = |tx: &mut WriteTx<'_>| {
+        let known = i64::try_from(tx.former_lists(scope, MOST_FORMER)?.len()).unwrap_or(i64::MAX);
+        Ok::<_, Error>(known.saturating_add(more) > MOST_FORMER)
+    };
+    if full(tx)? {
+        tx.forget_former_lists(scope, now.minus(FORMER_KEPT))?;
+        if full(tx)? {
+            return Err(Error::field(
+                "lists",
+                "lists were changed too often of late; people have yet to leave old ones",
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn read_choices(
@@ -193,7 +262,11 @@ fn read_choices(
     choices: &[ListChoice],
 ) -> Result<Vec<DestinationList>, Error> {
     let purposes = tx.purposes(scope)?;
-    let elsewhere = tx.destination_lists(scope)?.into_iter().filter(|list| list.destination_id != id);
+    let named: Vec<_> = choices.iter().filter_map(|choice| shape::purpose_named(&purposes, &choice.purpose)).collect();
+    // What is named here moves here, with its list where that stays the same.
+    let elsewhere = tx.destination_lists(scope)?.into_iter();
+    let elsewhere =
+        elsewhere.filter(|list| list.destination_id != id && !named.iter().any(|p| p.id == list.purpose_id));
     let taken: Vec<String> = elsewhere.map(|list| list.list_id).collect();
     let mut lists: Vec<DestinationList> = Vec::with_capacity(choices.len());
     let mut faults = Vec::new();
@@ -215,6 +288,7 @@ fn read_choices(
             purpose_id: purpose.id,
             destination_id: id,
             list_id,
+            walked: None,
         });
     }
     if faults.is_empty() { Ok(lists) } else { Err(Error::Invalid(faults)) }

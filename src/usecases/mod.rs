@@ -28,6 +28,7 @@ pub mod purposes;
 pub mod record;
 mod record_many;
 pub mod refresh;
+pub mod remap;
 pub mod rules;
 pub mod senders;
 pub mod setup;

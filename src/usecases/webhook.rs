@@ -11,10 +11,13 @@ use crate::domain::event::{EventKind, Method};
 use crate::domain::ids::{ControllerScope, PurposeId, SubjectId};
 use crate::domain::suppression::SuppressionReason;
 use crate::domain::time::Timestamp;
-use crate::store::destinations::Destination;
+use crate::store::destinations::{Destination, DestinationState};
+use crate::store::former_lists::FormerList;
 use crate::store::{ReadTx, StoreError, WriteTx};
 
+use super::destinations::MOST_FORMER;
 use super::record::{Occasion, Person, apply, entry};
+use super::sync::stood_for;
 use super::{Error, Services};
 
 /// What became of a batch.
@@ -42,19 +45,19 @@ pub async fn receive(services: &Services, destination: &Destination, body: &[u8]
     let batch = parse_batch(body).map_err(|error| Error::field("body", error))?;
     let list_id = batch.list_id.clone().unwrap_or_default();
     let wanted = list_id.clone();
-    let purposes: Vec<PurposeId> = services
+    let (purposes, former) = services
         .store
         .read(move |tx: &mut ReadTx<'_>| {
-            let lists = tx.destination_lists(scope)?;
-            Ok::<_, StoreError>(
-                lists.into_iter().filter(|list| list.list_id == wanted).map(|list| list.purpose_id).collect(),
-            )
+            let lists = tx.destination_lists(scope)?.into_iter().filter(|list| list.list_id == wanted);
+            let purposes: Vec<PurposeId> = lists.map(|list| list.purpose_id).collect();
+            let former = tx.former_lists(scope, MOST_FORMER)?.into_iter().filter(|list| list.list_id == wanted);
+            Ok::<_, StoreError>((purposes, former.collect::<Vec<_>>()))
         })
         .await?;
     let keys = services.keys.of(scope).await?;
     let mut received = Received::default();
     for event in &batch.events {
-        let stop = stop_in(event).filter(|_| !purposes.is_empty());
+        let stop = stop_in(event).filter(|_| !(purposes.is_empty() && former.is_empty()));
         let acted = match stop {
             Some((address, reason)) => {
                 let stop = Stop {
@@ -63,8 +66,10 @@ pub async fn receive(services: &Services, destination: &Destination, body: &[u8]
                     keys: (*keys).clone(),
                     list_id: list_id.clone(),
                     purposes: purposes.clone(),
+                    former: former.clone(),
                     address,
                     reason,
+                    deleted: event.state.as_deref().is_some_and(|state| state.eq_ignore_ascii_case("deleted")),
                     told_until: told_until(event, &destination.time_zone),
                     source: format!("destination:{}", destination.id),
                 };
@@ -107,9 +112,14 @@ struct Stop {
     scope: ControllerScope,
     keys: ControllerKeys,
     list_id: String,
+    /// Kept on the list now.
     purposes: Vec<PurposeId>,
+    /// Kept on it before: who has yet to leave it, or was mailed from there, may stop there.
+    former: Vec<FormerList>,
     address: EmailAddress,
     reason: SuppressionReason,
+    /// Removed by the list's owner, which may have been us.
+    deleted: bool,
     /// The latest moment at which it can have happened there, if the event says.
     told_until: Option<Timestamp>,
     source: String,
@@ -123,7 +133,7 @@ impl Stop {
         let Some(found) = tx.subject_by_fingerprint(self.scope, &fingerprint)? else {
             // Nobody we know, but a stop all the same: a later import of the address is then refused (SU-05).
             let entries: Vec<_> = self
-                .purposes
+                .meant(None)
                 .iter()
                 .map(|purpose| entry(&self.keys, self.scope, &self.address, *purpose, self.reason, &occasion))
                 .collect();
@@ -132,11 +142,13 @@ impl Stop {
         };
         let states = tx.destination_states(self.scope, found.id)?;
         let ours = states.iter().find(|state| state.list_id == self.list_id);
-        if self.reason == SuppressionReason::Withdrawn && ours.is_some_and(|state| !state.active) {
-            // Our own doing comes back as an echo (section 14.4). A complaint or a bounce is news all the same.
+        // A complaint or a bounce is news all the same.
+        let withdrawn = self.reason == SuppressionReason::Withdrawn;
+        if withdrawn && ours.is_some_and(|state| self.is_echo(state)) {
             return Ok(false);
         }
-        if self.reason == SuppressionReason::Withdrawn && self.is_older_than_the_newest_yes(tx, found.id)? {
+        let purposes = self.meant(ours);
+        if withdrawn && self.is_older_than_the_newest_yes(tx, found.id, &purposes)? {
             // Late news of a stop that the person has since undone here, by a newer act of her own.
             return Ok(false);
         }
@@ -154,16 +166,43 @@ impl Stop {
             tx.set_undeliverable(self.scope, person.row.id, true)?;
             return Ok(true);
         }
-        for purpose in &self.purposes {
+        for purpose in &purposes {
             let command = Command::Withdraw { reason: self.reason };
             apply(tx, &*self.services.ids, &self.keys, &person, *purpose, command, &occasion)?;
         }
         Ok(true)
     }
 
-    fn is_older_than_the_newest_yes(&self, tx: &mut WriteTx<'_>, subject: SubjectId) -> Result<bool, Error> {
+    /// The purposes that the stop is about: those kept on the list now, and those for which the person was brought to
+    /// it, or may have been.
+    fn meant(&self, state: Option<&DestinationState>) -> Vec<PurposeId> {
+        let concerned =
+            |former: &&FormerList| self.purposes.is_empty() || state.is_some_and(|state| stood_for(state, former));
+        let before = self.former.iter().filter(concerned).map(|former| former.purpose_id);
+        let mut meant: Vec<PurposeId> = self.purposes.iter().copied().chain(before).collect();
+        meant.sort_unstable();
+        meant.dedup();
+        meant
+    }
+
+    /// Our own doing comes back as an echo (section 14.4). Whoever we set aside while their consent stood was removed
+    /// by the list's owner, in the provider's words; a stop in any other words is the person's own.
+    fn is_echo(&self, state: &DestinationState) -> bool {
+        if state.set_aside {
+            return self.deleted;
+        }
+        let late = self.told_until.is_some_and(|told_until| told_until < state.synced_at);
+        !state.active || (self.deleted && late)
+    }
+
+    fn is_older_than_the_newest_yes(
+        &self,
+        tx: &mut WriteTx<'_>,
+        subject: SubjectId,
+        purposes: &[PurposeId],
+    ) -> Result<bool, Error> {
         let Some(told_until) = self.told_until else { return Ok(false) };
-        for purpose in &self.purposes {
+        for purpose in purposes {
             for kind in [EventKind::Given, EventKind::Renewed] {
                 let newest = tx.latest_event(self.scope, subject, *purpose, kind)?;
                 if newest.is_some_and(|event| event.at > told_until) {

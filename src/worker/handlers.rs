@@ -11,6 +11,7 @@ use crate::usecases::Error;
 use crate::usecases::campaigns::freeze_chunk;
 use crate::usecases::imports::{ImportReading, Step};
 use crate::usecases::refresh::refresh_chunk;
+use crate::usecases::remap::{Piece, remap_chunk};
 use crate::usecases::sync::{Synced, sync_subject};
 
 use super::Worker;
@@ -25,6 +26,7 @@ pub(super) async fn carry_out(worker: &Worker, task: Task) {
             TaskKind::Import => import(&inner, &claim).await,
             TaskKind::Launch => launch(&inner, &claim).await,
             TaskKind::Refresh => refresh(&inner, &claim).await,
+            TaskKind::Remap => remap(&inner, &claim).await,
         }
     };
     guarded(worker, &task, work).await;
@@ -43,7 +45,8 @@ pub(super) async fn guarded(
     };
     tracing::error!(kind = task.kind.name(), reference = %task.reference, attempts = task.attempts, error = failure, "a task failed");
     // A change for a destination may be a stop: it is never given up by itself.
-    let most = if task.kind == TaskKind::Sync { u32::MAX } else { worker.settings.mail_attempts };
+    let never_given_up = matches!(task.kind, TaskKind::Sync | TaskKind::Remap);
+    let most = if never_given_up { u32::MAX } else { worker.settings.mail_attempts };
     if let Err(error) = put_back(worker, task, worker.back_off(task.attempts), most, &failure).await {
         // The lease runs out by itself.
         tracing::error!(%error, "putting a task back failed");
@@ -155,4 +158,23 @@ async fn launch(worker: &Worker, task: &Task) -> Result<(), Error> {
 
 async fn refresh(worker: &Worker, task: &Task) -> Result<(), Error> {
     piece_by_piece(worker, task, || refresh_chunk(&worker.services, task.scope(), task.reference.uuid())).await
+}
+
+/// Goes through people as fast as they are brought in step; between, other controllers have their turn.
+async fn remap(worker: &Worker, task: &Task) -> Result<(), Error> {
+    loop {
+        match remap_chunk(&worker.services, task.scope()).await? {
+            Piece::More => {
+                worker.services.bell.notify_waiters();
+                if !extend(worker, task).await? {
+                    return Ok(());
+                }
+            }
+            Piece::Enough => {
+                tokio::time::sleep(worker.settings.poll_interval).await;
+                return postpone(worker, task, Duration::ZERO).await;
+            }
+            Piece::Done => return finish(worker, task).await,
+        }
+    }
 }

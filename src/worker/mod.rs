@@ -133,7 +133,7 @@ impl Worker {
             tracing::warn!("no mail relay is configured: mails wait in the outbox");
         }
         lanes.spawn(self.clone().lane(TaskKind::Sync, self.settings.sync_workers, stop.clone()));
-        for kind in [TaskKind::Import, TaskKind::Launch, TaskKind::Refresh] {
+        for kind in [TaskKind::Import, TaskKind::Launch, TaskKind::Refresh, TaskKind::Remap] {
             lanes.spawn(self.clone().lane(kind, 1, stop.clone()));
         }
         lanes.spawn(timetable::run(self.clone(), stop));

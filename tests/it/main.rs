@@ -20,6 +20,7 @@ mod mail_smtp;
 mod openapi;
 mod people;
 mod refresh;
+mod remap;
 mod round;
 mod sandbox;
 mod scenarios;

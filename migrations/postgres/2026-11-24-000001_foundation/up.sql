@@ -377,7 +377,20 @@ CREATE TABLE destination_lists (
     purpose_id UUID NOT NULL,
     destination_id UUID NOT NULL,
     list_id TEXT NOT NULL,
+    walked UUID, -- confirmed people up to here are being brought there; none: all of them
     PRIMARY KEY (controller_id, purpose_id),
+    FOREIGN KEY (controller_id, destination_id) REFERENCES destinations (controller_id, id),
+    FOREIGN KEY (controller_id, purpose_id) REFERENCES purposes (controller_id, id)
+);
+
+CREATE TABLE former_lists ( -- where a purpose was kept before: people there have to leave, and a stop told there counts
+    controller_id UUID NOT NULL,
+    list_id TEXT NOT NULL,
+    purpose_id UUID NOT NULL,
+    destination_id UUID NOT NULL,
+    given_up_at BIGINT NOT NULL,
+    walked UUID, -- people on record there up to here are being taken off; none: all of them
+    PRIMARY KEY (controller_id, list_id, purpose_id),
     FOREIGN KEY (controller_id, destination_id) REFERENCES destinations (controller_id, id),
     FOREIGN KEY (controller_id, purpose_id) REFERENCES purposes (controller_id, id)
 );
@@ -387,11 +400,13 @@ CREATE TABLE destination_states ( -- what we last brought about there
     subject_id UUID NOT NULL,
     list_id TEXT NOT NULL,
     active BOOLEAN NOT NULL,
+    set_aside BOOLEAN NOT NULL, -- taken off by us although the consent stands, so that it is no stop
     event_id UUID NOT NULL, -- up to which event it is in step
     synced_at BIGINT NOT NULL,
     last_error TEXT,
     PRIMARY KEY (controller_id, subject_id, list_id)
 );
+CREATE INDEX destination_states_on_list ON destination_states (controller_id, list_id, subject_id);
 
 CREATE TABLE idempotency_keys ( -- answers kept for a retry (AP-02)
     controller_id UUID NOT NULL, -- all zero: the operator

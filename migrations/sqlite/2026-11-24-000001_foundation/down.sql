@@ -1,6 +1,7 @@
 DROP TABLE mailbox_caps;
 DROP TABLE idempotency_keys;
 DROP TABLE destination_states;
+DROP TABLE former_lists;
 DROP TABLE destination_lists;
 DROP TABLE destinations;
 DROP TABLE outbox;

@@ -201,6 +201,21 @@ diesel::table! {
         purpose_id -> Id,
         destination_id -> Id,
         list_id -> Text,
+        walked -> Nullable<Id>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::Id;
+
+    former_lists (controller_id, list_id, purpose_id) {
+        controller_id -> Id,
+        list_id -> Text,
+        purpose_id -> Id,
+        destination_id -> Id,
+        given_up_at -> BigInt,
+        walked -> Nullable<Id>,
     }
 }
 

@@ -33,6 +33,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     outbox,
     destinations,
     destination_lists,
+    former_lists,
     destination_states,
     idempotency_keys,
     mailbox_caps

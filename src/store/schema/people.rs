@@ -262,6 +262,7 @@ diesel::table! {
         subject_id -> Id,
         list_id -> Text,
         active -> Bool,
+        set_aside -> Bool,
         event_id -> Id,
         synced_at -> BigInt,
         last_error -> Nullable<Text>,

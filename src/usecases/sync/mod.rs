@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::campaign_monitor::{
-    Admission, Breaker, BreakerSettings, CallError, Client, ClientSettings, Credentials, Secret, Verdict,
+    Account, Admission, Breaker, BreakerSettings, Client, ClientSettings, Credentials, Secret, Verdict,
 };
 use crate::domain::ids::{DestinationId, SubjectId};
 use crate::store::WriteTx;
@@ -18,7 +18,13 @@ use crate::store::destinations::{Destination, DestinationState};
 use crate::store::outbox::Task;
 
 use super::{Error, Services};
+pub(super) use plan::stood_for;
 use plan::{Plan, Step};
+
+/// What stands on record while an add is under way.
+const ADDING: &str = "about to be added";
+/// What stands on record while somebody is set aside.
+const TAKING_OFF: &str = "about to be taken off";
 
 /// How the provider is spoken to.
 #[derive(Debug, Clone)]
@@ -152,30 +158,35 @@ async fn take_step(
     let account = client.account(&credentials);
     let hold = outcome::Hold { services, task, lease: provider.settings.lease };
     // What is about to be brought about is on disk before the call, so that a lost answer leaves a trace (section 7).
+    let mut step_now = Progress { set_aside: step.set_aside, active: step.row.is_some() || step.was_active };
     let result = match &step.row {
-        Some(row) => match hold.confirm(step).await {
-            Ok(()) => {
-                let lease = provider.settings.lease;
-                if save_state(services, lease, task, plan, step, true, Some("about to be added")).await? {
-                    outcome::add(services, &hold, &account, plan, step, row).await
-                } else {
-                    Err(outcome::Trouble::Changed)
-                }
-            }
+        Some(row) => match hold.confirm(step, Some(state(services, task, plan, step, step_now, Some(ADDING)))).await {
+            Ok(()) => outcome::add(services, &hold, &account, plan, step, row).await,
             Err(trouble) => Err(trouble),
         },
-        None => outcome::remove(&hold, &account, plan, step).await,
+        None => take_off(services, &hold, &account, plan, step, &mut step_now).await,
     };
     let failed = matches!(&result, Err(outcome::Trouble::Call(error)) if error.counts_against_breaker());
     provider.report(step.destination.id, permit, failed, now_ms);
     match result {
         Ok(active) => {
-            save_state(services, provider.settings.lease, task, plan, step, active, None).await?;
+            let done = Progress { active, set_aside: !active && step_now.set_aside };
+            save(&hold, state(services, task, plan, step, done, None)).await?;
             Ok(Synced::Done)
         }
-        Err(outcome::Trouble::Call(error)) => settle_trouble(services, provider, task, plan, step, &error).await,
+        Err(outcome::Trouble::Call(error)) => {
+            let text = error.to_string();
+            // What stands there is not known: the intention stays on record, and the next attempt repeats it.
+            save(&hold, state(services, task, plan, step, step_now, Some(&text))).await?;
+            Ok(match error.verdict() {
+                Verdict::Done => Synced::Done,
+                Verdict::Retry { after } => Synced::Later(after, text),
+                Verdict::NeedsPerson(reason) => Synced::Stuck(format!("{reason:?}: {text}")),
+                Verdict::TheyStopped { code } => Synced::Stuck(format!("refused there with code {code}")),
+            })
+        }
         Err(outcome::Trouble::Stuck(text)) => {
-            save_state(services, provider.settings.lease, task, plan, step, step.row.is_some(), Some(&text)).await?;
+            save(&hold, state(services, task, plan, step, step_now, Some(&text))).await?;
             Ok(Synced::Stuck(text))
         }
         Err(outcome::Trouble::Changed) => Ok(Synced::Waiting(Duration::ZERO)),
@@ -183,24 +194,35 @@ async fn take_step(
     }
 }
 
-async fn settle_trouble(
+/// How a list stands for the person, as far as a step has come.
+#[derive(Debug, Clone, Copy)]
+struct Progress {
+    active: bool,
+    set_aside: bool,
+}
+
+/// Takes a person off a list. Says whether they are active there in the end.
+async fn take_off(
     services: &Services,
-    provider: &Provider,
-    task: &Task,
+    hold: &outcome::Hold<'_>,
+    account: &Account<'_>,
     plan: &Plan,
     step: &Step,
-    error: &CallError,
-) -> Result<Synced, Error> {
-    let text = error.to_string();
-    // What stands there is not known: the intention stays on record, and the next attempt repeats it.
-    save_state(services, provider.settings.lease, task, plan, step, step.row.is_some() || step.was_active, Some(&text))
-        .await?;
-    Ok(match error.verdict() {
-        Verdict::Done => Synced::Done,
-        Verdict::Retry { after } => Synced::Later(after, text),
-        Verdict::NeedsPerson(reason) => Synced::Stuck(format!("{reason:?}: {text}")),
-        Verdict::TheyStopped { code } => Synced::Stuck(format!("refused there with code {code}")),
-    })
+    progress: &mut Progress,
+) -> Result<bool, outcome::Trouble> {
+    if step.standing.is_empty() {
+        hold.confirm(step, None).await?;
+        progress.set_aside = false;
+        return outcome::remove(account, plan, step).await;
+    }
+    // What we have begun ourselves would look like what the person may have done.
+    if step.was_active && outcome::stopped_meanwhile(services, account, plan, step).await? {
+        return Ok(false);
+    }
+    let begun = Progress { active: false, set_aside: true };
+    hold.confirm(step, Some(state(services, hold.task, plan, step, begun, Some(TAKING_OFF)))).await?;
+    *progress = begun;
+    outcome::remove(account, plan, step).await
 }
 
 /// Opens the API key of a destination.
@@ -219,34 +241,37 @@ pub(super) async fn credentials(services: &Services, destination: &Destination) 
     Ok(Credentials::ApiKey(Secret::new(text)))
 }
 
-/// Notes how a list stands for the person, while the claim is ours; says whether it was.
-async fn save_state(
+/// How a list stands for the person.
+fn state(
     services: &Services,
-    lease: Duration,
     task: &Task,
     plan: &Plan,
     step: &Step,
-    active: bool,
+    progress: Progress,
     trouble: Option<&str>,
-) -> Result<bool, Error> {
-    let state = DestinationState {
+) -> DestinationState {
+    DestinationState {
         controller_id: task.controller_id,
         subject_id: plan.subject,
         list_id: step.list_id.clone(),
-        active,
+        active: progress.active,
+        set_aside: progress.set_aside,
         event_id: step.event,
         synced_at: services.clock.now(),
         last_error: trouble.map(|text| text.chars().take(300).collect()),
-    };
-    let task = task.clone();
-    services
+    }
+}
+
+/// Notes how a list stands for the person, while the claim is ours.
+async fn save(hold: &outcome::Hold<'_>, state: DestinationState) -> Result<(), Error> {
+    let (task, lease) = (hold.task.clone(), hold.lease);
+    hold.services
         .store
-        .write(plan.subject.uuid(), move |tx: &mut WriteTx<'_>| {
-            if !tx.extend_lease(&task, lease)? {
-                return Ok(false);
+        .write(state.subject_id.uuid(), move |tx: &mut WriteTx<'_>| {
+            if tx.extend_lease(&task, lease)? {
+                tx.save_destination_state(&state)?;
             }
-            tx.save_destination_state(&state)?;
-            Ok::<_, Error>(true)
+            Ok::<_, Error>(())
         })
         .await
 }

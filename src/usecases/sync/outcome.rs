@@ -4,13 +4,15 @@
 use std::time::Duration;
 
 use crate::campaign_monitor::{
-    Account, CallError, Direction, NewSubscriber, OrderField, PageRequest, RowResult, Verdict, Zone, normalise_address,
+    Account, CallError, Direction, ListState, NewSubscriber, OrderField, PageRequest, RowResult, Verdict, Zone,
+    normalise_address,
 };
 use crate::domain::consent::Command;
 use crate::domain::event::Method;
-use crate::domain::ids::{ControllerScope, EventId, SubjectId};
+use crate::domain::ids::{ControllerScope, EventId, PurposeId, SubjectId};
 use crate::domain::suppression::SuppressionReason;
 use crate::domain::time::Timestamp;
+use crate::store::destinations::DestinationState;
 use crate::store::outbox::Task;
 use crate::store::{ReadTx, StoreError, WriteTx};
 
@@ -20,6 +22,11 @@ use super::plan::{Plan, Step};
 
 /// Pages of the suppression list that are read to find one address.
 const MOST_PAGES: u32 = 10;
+
+/// Refused there, as the list's owner removed them.
+const DELETED: u32 = 205;
+/// Refused there, as they unsubscribed.
+const UNSUBSCRIBED: u32 = 206;
 
 /// Why a step was not made.
 pub enum Trouble {
@@ -70,11 +77,40 @@ pub async fn add(
     }
 }
 
-/// Takes the person off. That they are not there is the goal reached.
-pub async fn remove(hold: &Hold<'_>, account: &Account<'_>, plan: &Plan, step: &Step) -> Result<bool, Trouble> {
-    hold.confirm(step).await?;
-    account.unsubscribe(&step.list_id, &plan.address).await?;
+/// Takes the person off. That they are not there is the goal reached. Whose consent stands is moved to the state that
+/// says no word about their wish: an unsubscribe would read as a stop of theirs, and could reach every list there.
+pub async fn remove(account: &Account<'_>, plan: &Plan, step: &Step) -> Result<bool, Trouble> {
+    if step.standing.is_empty() {
+        account.unsubscribe(&step.list_id, &plan.address).await?;
+    } else {
+        account.delete(&step.list_id, &plan.address).await?;
+    }
     Ok(false)
+}
+
+/// Looks, before somebody whose consent stands is set aside, whether they have stopped there themselves in the
+/// meantime: that stop would be lost with the list. Says whether it was found, and recorded here.
+pub async fn stopped_meanwhile(
+    services: &Services,
+    account: &Account<'_>,
+    plan: &Plan,
+    step: &Step,
+) -> Result<bool, Trouble> {
+    let Some(found) = account.subscriber(&step.list_id, &plan.address).await? else { return Ok(false) };
+    if found.list_state() != Some(ListState::Unsubscribed) {
+        return Ok(false);
+    }
+    let zone = zone(step)?;
+    let latest = zone.window(&found.date).ok().map(|window| Timestamp::from_micros(window.latest));
+    if step.given_at.zip(latest).is_some_and(|(given, latest)| given > latest) {
+        return Ok(false);
+    }
+    mirror(services, plan, step, &step.standing, UNSUBSCRIBED).await?;
+    Ok(true)
+}
+
+fn zone(step: &Step) -> Result<Zone, Trouble> {
+    Zone::named(&step.destination.time_zone).map_err(|e| Trouble::Stuck(format!("time zone: {e}")))
 }
 
 /// They hold a stop. Newer consent here starts the person again, alone and named; else it is a stop here too.
@@ -96,6 +132,11 @@ async fn they_stopped(
         // A mailbox that bounced there is not started again by machine (section 18).
         return Err(Trouble::Stuck("the address bounced there (code 207)".to_owned()));
     }
+    if code == DELETED && step.set_aside {
+        // Our own doing, while the consent stood: nobody has stopped anything.
+        hold.confirm(step, None).await?;
+        return start_again(account, step, row).await;
+    }
     let stopped_at = when_stopped(account, plan, step, code).await?;
     let newer = match (step.given_at, step.stopped_by_us, stopped_at) {
         // The stop there was our own doing, and nothing happened there since: our clock decides.
@@ -105,16 +146,20 @@ async fn they_stopped(
         (_, _, None) | (None, _, _) => false,
     };
     if !newer {
-        mirror(services, plan, step, code).await?;
+        mirror(services, plan, step, &step.purposes, code).await?;
         return Ok(false);
     }
     // Looking things up there took a while: what was planned must still be what is wanted (PR-09).
-    hold.confirm(step).await?;
+    hold.confirm(step, None).await?;
     if code == 204 {
         account.unsuppress(&step.destination.client_id, &plan.address).await?;
     }
-    // Alone in its request, for this one person, whose newer consent event is `step.event` (PR-08).
-    tracing::info!(event = %step.event, list = %step.list_id, "starting a person again at the destination by a newer consent");
+    start_again(account, step, row).await
+}
+
+/// Alone in its request, for this one person, whose consent event is `step.event` (PR-08).
+async fn start_again(account: &Account<'_>, step: &Step, row: &NewSubscriber) -> Result<bool, Trouble> {
+    tracing::info!(event = %step.event, list = %step.list_id, "starting a person again at the destination");
     let outcome = account.import(&step.list_id, std::slice::from_ref(row), true).await?;
     match outcome.result_of(&row.email_address) {
         RowResult::Written => Ok(true),
@@ -130,7 +175,7 @@ async fn when_stopped(
     step: &Step,
     code: u32,
 ) -> Result<Option<(Timestamp, Timestamp)>, Trouble> {
-    let zone = Zone::named(&step.destination.time_zone).map_err(|e| Trouble::Stuck(format!("time zone: {e}")))?;
+    let zone = zone(step)?;
     let window = |date: &str| {
         zone.window(date).ok().map(|w| (Timestamp::from_micros(w.earliest), Timestamp::from_micros(w.latest)))
     };
@@ -169,9 +214,15 @@ async fn suppressed_at(account: &Account<'_>, plan: &Plan, step: &Step) -> Resul
 }
 
 /// A stop there becomes a withdrawal here.
-async fn mirror(services: &Services, plan: &Plan, step: &Step, code: u32) -> Result<(), Trouble> {
+async fn mirror(
+    services: &Services,
+    plan: &Plan,
+    step: &Step,
+    purposes: &[PurposeId],
+    code: u32,
+) -> Result<(), Trouble> {
     let keys = services.keys.of(plan.scope).await?;
-    let (house, scope, subject, purposes) = (services.clone(), plan.scope, plan.subject, step.purposes.clone());
+    let (house, scope, subject, purposes) = (services.clone(), plan.scope, plan.subject, purposes.to_vec());
     let occasion = Occasion::plain(
         services.clock.now(),
         Method::Destination,
@@ -219,7 +270,9 @@ pub struct Hold<'a> {
 impl Hold<'_> {
     /// Lengthens the claim and makes sure that nothing has changed about the person since the plan was read, so that a
     /// worker that was slow does not undo what a person has decided since (T-07).
-    pub async fn confirm(&self, step: &Step) -> Result<(), Trouble> {
+    ///
+    /// What is about to be brought about there is noted in the same commit, so that a lost answer leaves a trace.
+    pub async fn confirm(&self, step: &Step, about_to_be: Option<DestinationState>) -> Result<(), Trouble> {
         let (task, lease, planned) = (self.task.clone(), self.lease, step.event);
         let (scope, subject) = (task.scope(), SubjectId::from_uuid(task.reference.uuid()));
         let holds = self
@@ -228,7 +281,11 @@ impl Hold<'_> {
             .write(subject.uuid(), move |tx: &mut WriteTx<'_>| {
                 tx.lock_subject(scope, subject)?;
                 let unchanged = newest_event(tx, scope, subject)? == Some(planned);
-                Ok::<_, Error>(unchanged && tx.extend_lease(&task, lease)?)
+                let holds = unchanged && tx.extend_lease(&task, lease)?;
+                if let Some(state) = about_to_be.as_ref().filter(|_| holds) {
+                    tx.save_destination_state(state)?;
+                }
+                Ok::<_, Error>(holds)
             })
             .await?;
         if holds { Ok(()) } else { Err(Trouble::Changed) }

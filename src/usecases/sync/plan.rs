@@ -7,8 +7,10 @@ use crate::domain::purpose::PurposeKind;
 use crate::domain::time::Timestamp;
 use crate::store::consents::Consent;
 use crate::store::destinations::{Destination, DestinationState};
+use crate::store::former_lists::FormerList;
 use crate::store::{ReadTx, StoreError};
 
+use super::super::destinations::MOST_FORMER;
 use super::super::record::Person;
 use super::super::{Error, Services};
 
@@ -47,8 +49,13 @@ pub struct Step {
     pub event: EventId,
     /// When the newest valid consent was given.
     pub given_at: Option<Timestamp>,
+    /// Purposes kept there, now or before, for which the person's consent stands although they are to be taken off: a
+    /// list given up, processing restricted. Taking them off is then no stop.
+    pub standing: Vec<PurposeId>,
     /// Whether we had brought about that the person is active there.
     pub was_active: bool,
+    /// Whether we set the person aside there, or were about to, although their consent stood.
+    pub set_aside: bool,
     /// When we last took the person off there, if the stop there was ours.
     pub stopped_by_us: Option<Timestamp>,
 }
@@ -66,21 +73,12 @@ pub async fn read(services: &Services, scope: ControllerScope, subject: SubjectI
                 Err(error) => return Err(error.into()),
             };
             let person = Person::open(scope, &keys, row)?;
-            let lists = tx.destination_lists(scope)?;
-            if lists.is_empty() {
+            let states = tx.destination_states(scope, subject)?;
+            let places = places(tx, scope, &states)?;
+            if places.is_empty() {
                 return Ok(None);
             }
-            let destinations = tx.destinations(scope)?;
             let consents = tx.consents_of(scope, subject)?;
-            let states = tx.destination_states(scope, subject)?;
-            let mut places: Vec<(&Destination, &str)> = Vec::new();
-            for list in &lists {
-                let destination =
-                    destinations.iter().find(|d| d.id == list.destination_id).ok_or(StoreError::NotFound)?;
-                if !places.iter().any(|(d, id)| d.id == destination.id && *id == list.list_id) {
-                    places.push((destination, &list.list_id));
-                }
-            }
             // A stop on the list counts even where no consent was changed by it, as staff may enter one for an address.
             let mut suppressed = Vec::new();
             for consent in &consents {
@@ -89,44 +87,75 @@ pub async fn read(services: &Services, scope: ControllerScope, subject: SubjectI
                 }
             }
             let mut steps = Vec::new();
-            for (destination, list_id) in places {
-                let purposes: Vec<PurposeId> = lists
-                    .iter()
-                    .filter(|l| l.destination_id == destination.id && l.list_id == list_id)
-                    .map(|l| l.purpose_id)
-                    .collect();
-                let state = states.iter().find(|state| state.list_id == list_id);
-                if let Some(step) =
-                    step(tx, &person, destination, list_id, purposes, &consents, &suppressed, state, now)?
-                {
+            for place in places {
+                if let Some(step) = step(tx, &person, place, &consents, &suppressed, now)? {
                     steps.push(step);
                 }
             }
+            // Nobody is taken off a list before they were brought to the one in its place.
+            steps.sort_by_key(|step| step.row.is_none());
             Ok(Some(Plan { scope, subject, address: person.address.as_sent(), steps }))
         })
         .await
 }
 
-#[allow(clippy::too_many_arguments, reason = "all that one list's step is read from")]
+/// A list that the person may have to do with.
+struct Place {
+    destination: Destination,
+    list_id: String,
+    /// The purposes kept on it.
+    purposes: Vec<PurposeId>,
+    /// Those that were kept on it when the person was brought there.
+    before: Vec<PurposeId>,
+    state: Option<DestinationState>,
+}
+
+/// The lists that purposes are kept on, and those given up on which the person is on record.
+fn places(tx: &mut ReadTx<'_>, scope: ControllerScope, states: &[DestinationState]) -> Result<Vec<Place>, Error> {
+    let lists = tx.destination_lists(scope)?;
+    let former = if states.is_empty() { Vec::new() } else { tx.former_lists(scope, MOST_FORMER)? };
+    let destinations = tx.destinations(scope)?;
+    let mut places: Vec<Place> = Vec::new();
+    let known = lists.iter().map(|list| (list.destination_id, &list.list_id));
+    for (destination, list_id) in known.chain(former.iter().map(|list| (list.destination_id, &list.list_id))) {
+        let state = states.iter().find(|state| state.list_id == *list_id).cloned();
+        let purposes: Vec<PurposeId> = lists.iter().filter(|l| l.list_id == *list_id).map(|l| l.purpose_id).collect();
+        let concerned = !purposes.is_empty() || state.as_ref().is_some_and(|s| s.active || s.last_error.is_some());
+        if !concerned || places.iter().any(|place| place.list_id == *list_id) {
+            continue;
+        }
+        let before = former.iter().filter(|f| f.list_id == *list_id && state.as_ref().is_some_and(|s| stood_for(s, f)));
+        let before = before.map(|f| f.purpose_id).collect();
+        let destination = destinations.iter().find(|d| d.id == destination).ok_or(StoreError::NotFound)?.clone();
+        places.push(Place { destination, list_id: list_id.clone(), purposes, before, state });
+    }
+    Ok(places)
+}
+
+/// Whether the person was brought to a list while this purpose was kept there; a removal that has begun has made the
+/// state younger.
+pub fn stood_for(state: &DestinationState, former: &FormerList) -> bool {
+    state.synced_at <= former.given_up_at || (state.set_aside && state.last_error.is_some())
+}
+
 fn step(
     tx: &mut ReadTx<'_>,
     person: &Person,
-    destination: &Destination,
-    list_id: &str,
-    purposes: Vec<PurposeId>,
+    place: Place,
     consents: &[Consent],
     suppressed: &[PurposeId],
-    state: Option<&DestinationState>,
     now: Timestamp,
 ) -> Result<Option<Step>, Error> {
-    let mine: Vec<&Consent> = consents.iter().filter(|consent| purposes.contains(&consent.purpose_id)).collect();
-    let valid: Vec<&Consent> = mine
-        .iter()
-        .copied()
-        .filter(|c| Standing::effective(&c.standing(), now).is_valid() && !suppressed.contains(&c.purpose_id))
-        .collect();
+    let Place { destination, list_id, purposes, before, state } = place;
+    let stands = |consent: &Consent, purposes: &[PurposeId]| {
+        purposes.contains(&consent.purpose_id)
+            && Standing::effective(&consent.standing(), now).is_valid()
+            && !suppressed.contains(&consent.purpose_id)
+    };
+    let valid: Vec<&Consent> = consents.iter().filter(|consent| stands(consent, &purposes)).collect();
     let wanted = !valid.is_empty() && !person.row.undeliverable && !person.row.restricted;
     let Some(event) = consents.iter().map(|consent| consent.event_id).max() else { return Ok(None) };
+    let state = state.as_ref();
     let was_active = state.is_some_and(|state| state.active);
     let in_step =
         state.is_some_and(|state| state.active == wanted && state.event_id >= event && state.last_error.is_none());
@@ -134,22 +163,29 @@ fn step(
     if in_step || (!wanted && !was_active && state.is_none_or(|state| state.last_error.is_none())) {
         return Ok(None);
     }
-    let given_at =
-        valid.iter().map(|consent| given(tx, person, consent)).collect::<Result<Vec<_>, Error>>()?.into_iter().max();
+    let standing: Vec<&Consent> = if wanted {
+        Vec::new()
+    } else {
+        consents.iter().filter(|c| stands(c, &purposes) || stands(c, &before)).collect()
+    };
+    let given_at = valid.iter().chain(&standing).map(|consent| given(tx, person, consent));
+    let given_at = given_at.collect::<Result<Vec<_>, Error>>()?.into_iter().max();
     let row = if wanted {
-        Some(subscriber(tx, person, destination, &valid, consents, given_at.unwrap_or(now), now)?)
+        Some(subscriber(tx, person, &destination, &valid, consents, given_at.unwrap_or(now), now)?)
     } else {
         None
     };
     let stopped_by_us = state.filter(|state| !state.active && state.last_error.is_none()).map(|state| state.synced_at);
     Ok(Some(Step {
-        destination: destination.clone(),
-        list_id: list_id.to_owned(),
+        destination,
+        list_id,
         purposes,
         row,
         event,
         given_at,
+        standing: standing.iter().map(|consent| consent.purpose_id).collect(),
         was_active,
+        set_aside: state.is_some_and(|state| state.set_aside),
         stopped_by_us,
     }))
 }

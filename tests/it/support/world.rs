@@ -21,6 +21,9 @@ pub const CLIENT: &str = "c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1";
 /// The list for newsletters.
 pub const LIST: &str = "a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1";
 
+/// Another list of that client.
+pub const OTHER_LIST: &str = "b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2";
+
 /// Relay and provider.
 pub struct World {
     /// What every mail went to.
@@ -61,10 +64,10 @@ impl World {
     /// Opens the world around a house.
     pub fn around(app: &TestApp) -> Self {
         let catcher = MailCatcher::start(MailCatcherSettings::default()).expect("the catcher starts");
-        let list = ListSeed {
+        let list = |id: &str, title: &str| ListSeed {
             client_id: CLIENT.to_owned(),
-            id: LIST.to_owned(),
-            title: "Newsletter".to_owned(),
+            id: id.to_owned(),
+            title: title.to_owned(),
             custom_fields: vec![
                 CustomFieldSeed { name: "ConsentDate".to_owned(), data_type: "Date".to_owned(), options: Vec::new() },
                 CustomFieldSeed::text("PolicyVersion"),
@@ -75,7 +78,8 @@ impl World {
         };
         let emulator = Emulator::builder()
             .client(ClientSeed { id: CLIENT.to_owned(), name: "Acme".to_owned(), ..ClientSeed::default() })
-            .list(list)
+            .list(list(LIST, "Newsletter"))
+            .list(list(OTHER_LIST, "Letters"))
             .start()
             .expect("the emulator starts");
         Self { catcher: Arc::new(catcher), emulator, app: app.clone() }
