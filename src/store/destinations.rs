@@ -124,6 +124,22 @@ impl ReadTx<'_> {
     }
 }
 
+impl ReadTx<'_> {
+    /// What we last brought about for these people on one list.
+    pub fn destination_states_on(
+        &mut self,
+        scope: ControllerScope,
+        subjects: &[SubjectId],
+        list_id: &str,
+    ) -> Result<Vec<DestinationState>, StoreError> {
+        use destination_states::dsl as t;
+        Ok(
+            on!(self.conn, c => t::destination_states.filter(t::controller_id.eq(scope.controller())).filter(t::list_id.eq(list_id))
+            .filter(t::subject_id.eq_any(subjects)).select(DestinationState::as_select()).load(c))?,
+        )
+    }
+}
+
 impl WriteTx<'_> {
     /// A new destination.
     pub fn insert_destination(&mut self, destination: &Destination) -> Result<(), StoreError> {

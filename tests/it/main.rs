@@ -29,3 +29,4 @@ mod settings;
 mod sign_up;
 mod smtp_relay;
 mod store;
+mod webhook;

@@ -88,25 +88,27 @@ pub async fn remove(account: &Account<'_>, plan: &Plan, step: &Step) -> Result<b
     Ok(false)
 }
 
-/// Looks, before somebody whose consent stands is set aside, whether they have stopped there themselves in the
-/// meantime: that stop would be lost with the list. Says whether it was found, and recorded here.
-pub async fn stopped_meanwhile(
+/// Looks, before somebody whose consent stands is set aside, whether they are still active there. If they have stopped
+/// there themselves in the meantime, that stop would be lost with the list: it is recorded here.
+pub async fn still_there(
     services: &Services,
     account: &Account<'_>,
     plan: &Plan,
     step: &Step,
 ) -> Result<bool, Trouble> {
     let Some(found) = account.subscriber(&step.list_id, &plan.address).await? else { return Ok(false) };
-    if found.list_state() != Some(ListState::Unsubscribed) {
-        return Ok(false);
+    match found.list_state() {
+        Some(ListState::Active | ListState::Unconfirmed) => return Ok(true),
+        Some(ListState::Unsubscribed) => {}
+        // Bounced, or removed by somebody else: no word of the person, and nothing to take off.
+        Some(ListState::Bounced | ListState::Deleted) | None => return Ok(false),
     }
-    let zone = zone(step)?;
-    let latest = zone.window(&found.date).ok().map(|window| Timestamp::from_micros(window.latest));
-    if step.given_at.zip(latest).is_some_and(|(given, latest)| given > latest) {
-        return Ok(false);
+    let latest = zone(step)?.window(&found.date).ok().map(|window| Timestamp::from_micros(window.latest));
+    // An older stop has been answered by a newer yes.
+    if step.given_at.zip(latest).is_none_or(|(given, latest)| given <= latest) {
+        mirror(services, plan, step, &step.standing, UNSUBSCRIBED).await?;
     }
-    mirror(services, plan, step, &step.standing, UNSUBSCRIBED).await?;
-    Ok(true)
+    Ok(false)
 }
 
 fn zone(step: &Step) -> Result<Zone, Trouble> {

@@ -1,0 +1,128 @@
+//! What the destination tells us. A callback is unsigned and may be forged or late: a stop is acted on at once, as a
+//! stop is always safe; anything that would start somebody is not believed (T-43, PR-09).
+//!
+//! A delivery holds up to a thousand events. It is answered well only when all its stops are on disk; what was recorded
+//! before a failure is recorded once when the provider tells it again.
+
+mod stops;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::campaign_monitor::payload::EventKind as Told;
+use crate::campaign_monitor::{WebhookEvent, Zone, parse_batch};
+use crate::crypto::ControllerKeys;
+use crate::crypto::secret::sha256;
+use crate::domain::email::EmailAddress;
+use crate::domain::ids::{ControllerScope, PurposeId};
+use crate::domain::suppression::SuppressionReason;
+use crate::domain::time::Timestamp;
+use crate::store::destinations::Destination;
+use crate::store::former_lists::FormerList;
+use crate::store::{ReadTx, StoreError, WriteTx};
+
+use super::destinations::MOST_FORMER;
+use super::{Error, Services};
+use stops::{List, Stop, batches, record};
+
+/// Stops in one commit.
+const BATCH: usize = 100;
+
+/// After this time a delivery is given back rather than begun anew: the provider waits ten seconds, and tells it again.
+const TIME: Duration = Duration::from_secs(8);
+
+/// What became of a batch.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Received {
+    /// Stops that were recorded.
+    pub stopped: usize,
+    /// Events that called for nothing: starts, echoes of our own doing, lists we do not keep, what was said twice.
+    pub ignored: usize,
+}
+
+/// Finds the destination that the secret in the address belongs to, before anything of the body is read.
+pub async fn find(services: &Services, secret: &str) -> Result<Destination, Error> {
+    let hash = sha256(secret.as_bytes());
+    match services.store.read(move |tx: &mut ReadTx<'_>| tx.destination_by_webhook(&hash)).await {
+        Ok(destination) => Ok(destination),
+        Err(StoreError::NotFound) => Err(Error::UnknownLink),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Takes a delivery in; a body that does not read is the caller's fault.
+pub async fn receive(services: &Services, destination: &Destination, body: &[u8]) -> Result<Received, Error> {
+    let begun = Instant::now();
+    let scope = ControllerScope::granted(destination.controller_id);
+    let batch = parse_batch(body).map_err(|error| Error::field("body", error))?;
+    let list = Arc::new(list(services, destination, batch.list_id.clone().unwrap_or_default()).await?);
+    let mut received = Received { stopped: 0, ignored: batch.events.len() };
+    if !list.is_ours() {
+        return Ok(received);
+    }
+    let keys = services.keys.of(scope).await?;
+    let zone = Zone::named(&destination.time_zone).ok();
+    let told: Vec<Stop> = batch.events.iter().filter_map(|event| stop_in(event, &keys, zone.as_ref())).collect();
+    for stops in batches(told, BATCH) {
+        // Answered with an error before the caller gives up, so that nobody believes to have been heard to the end.
+        if begun.elapsed() > TIME {
+            return Err(Error::Store(StoreError::Busy("a delivery takes too long")));
+        }
+        let (house, keys, list) = (services.clone(), keys.clone(), list.clone());
+        let acted = services
+            .store
+            .write(destination.id.uuid(), move |tx: &mut WriteTx<'_>| record(tx, &house, &keys, &list, &stops))
+            .await?;
+        received.stopped += acted;
+        received.ignored = received.ignored.saturating_sub(acted);
+        services.bell.notify_waiters();
+    }
+    Ok(received)
+}
+
+/// What is known about the list that the delivery names.
+async fn list(services: &Services, destination: &Destination, id: String) -> Result<List, Error> {
+    let (scope, wanted) = (ControllerScope::granted(destination.controller_id), id.clone());
+    let (purposes, former) = services
+        .store
+        .read(move |tx: &mut ReadTx<'_>| {
+            let lists = tx.destination_lists(scope)?.into_iter().filter(|list| list.list_id == wanted);
+            let purposes: Vec<PurposeId> = lists.map(|list| list.purpose_id).collect();
+            let former = tx.former_lists(scope, MOST_FORMER)?.into_iter().filter(|list| list.list_id == wanted);
+            Ok::<_, StoreError>((purposes, former.collect::<Vec<FormerList>>()))
+        })
+        .await?;
+    Ok(List { scope, source: format!("destination:{}", destination.id), id, purposes, former })
+}
+
+/// The stop, if the event says that somebody is no longer to be mailed there. Any `Deactivate` does, whatever its state
+/// text says (section 14.2); so does a change of address for the address left behind.
+fn stop_in(event: &WebhookEvent, keys: &ControllerKeys, zone: Option<&Zone>) -> Option<Stop> {
+    let state = event.state.as_deref().unwrap_or_default();
+    let (address, reason) = match event.kind {
+        Told::Deactivate => (event.email_address.as_deref()?, reason(state)),
+        Told::Update => (event.moved_from()?, SuppressionReason::Withdrawn),
+        Told::Subscribe | Told::Unknown(_) => return None,
+    };
+    let address = EmailAddress::parse(address).ok()?;
+    Some(Stop {
+        fingerprint: keys.email_fingerprint(&address.match_key()).to_vec(),
+        address,
+        reason,
+        deleted: event.kind == Told::Deactivate && state.eq_ignore_ascii_case("deleted"),
+        told_until: zone.and_then(|zone| told_until(event, zone)),
+    })
+}
+
+fn reason(state: &str) -> SuppressionReason {
+    match state.to_ascii_lowercase().as_str() {
+        "bounced" => SuppressionReason::HardBounce,
+        "spam" => SuppressionReason::Complained,
+        _ => SuppressionReason::Withdrawn,
+    }
+}
+
+/// The end of the minute in which the event says that it happened.
+fn told_until(event: &WebhookEvent, zone: &Zone) -> Option<Timestamp> {
+    zone.window(event.date.as_deref()?).ok().map(|window| Timestamp::from_micros(window.latest))
+}
