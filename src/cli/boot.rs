@@ -282,6 +282,7 @@ fn worker(section: OutboxSettings) -> WorkerSettings {
         claim_batch,
         mails_in_hand,
         sync_workers,
+        import_turn,
         timetable_interval,
     } = section;
     WorkerSettings {
@@ -290,6 +291,7 @@ fn worker(section: OutboxSettings) -> WorkerSettings {
         claim_batch,
         mails_in_hand,
         sync_workers,
+        import_turn,
         mail_attempts,
         max_age,
         retry_first,

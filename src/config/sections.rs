@@ -146,6 +146,8 @@ section! {
     mails_in_hand: usize as Count<usize> = "RECONSENT_OUTBOX_MAILS_IN_HAND" or Fixed("32");
     /// Changes brought to the provider side by side.
     sync_workers: usize as Count<usize> = "RECONSENT_OUTBOX_SYNC_WORKERS" or Fixed("4");
+    /// How long a list is read before it gives way to others that wait.
+    import_turn: Duration as Span = "RECONSENT_OUTBOX_IMPORT_TURN" or Fixed("5s");
     /// How often the timetable is looked at: waves, ends of validity, purges.
     timetable_interval: Duration as Span = "RECONSENT_OUTBOX_TIMETABLE_INTERVAL" or Fixed("5s");
 }

@@ -167,6 +167,13 @@ impl ReadTx<'_> {
             on!(self.conn, c => t::outbox.filter(t::state.eq(TaskState::Parked)).filter(t::controller_id.eq(scope.controller())).count().get_result(c))?,
         )
     }
+
+    /// When the next work of a kind is due, over all controllers.
+    pub fn next_due(&mut self, kind: TaskKind) -> Result<Option<Timestamp>, StoreError> {
+        use outbox::dsl as t;
+        Ok(on!(self.conn, c => t::outbox.filter(t::state.eq(TaskState::Queued)).filter(t::kind.eq(kind)).select(diesel::dsl::min(t::due_at)).first::<Option<i64>>(c))?
+            .map(Timestamp::from_micros))
+    }
 }
 
 impl WriteTx<'_> {

@@ -1,20 +1,20 @@
 //! Task by task: which use case carries it out, and how what came of it is settled. A panic is a failed attempt, and
 //! ends nothing else.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::domain::ids::{CampaignId, ImportId};
+use crate::domain::ids::CampaignId;
 use crate::domain::task::{TaskKind, TaskState};
 use crate::store::WriteTx;
 use crate::store::outbox::Task;
 use crate::usecases::Error;
 use crate::usecases::campaigns::freeze_chunk;
-use crate::usecases::imports::{ImportReading, Step};
 use crate::usecases::refresh::refresh_chunk;
 use crate::usecases::remap::{Piece, remap_chunk};
 use crate::usecases::sync::{Synced, sync_subject};
 
 use super::Worker;
+use super::imports::import;
 
 /// Carries one claimed task out and settles it. Mails have a lane of their own.
 pub(super) async fn carry_out(worker: &Worker, task: Task) {
@@ -79,7 +79,7 @@ pub(super) async fn postpone(worker: &Worker, task: &Task, delay: Duration) -> R
         .await
 }
 
-async fn finish(worker: &Worker, task: &Task) -> Result<(), Error> {
+pub(super) async fn finish(worker: &Worker, task: &Task) -> Result<(), Error> {
     let (now, task) = (worker.services.clock.now(), task.clone());
     worker
         .services
@@ -123,26 +123,8 @@ async fn piece_by_piece<F: Future<Output = Result<bool, Error>>>(
     finish(worker, task).await
 }
 
-async fn import(worker: &Worker, task: &Task) -> Result<(), Error> {
-    let id = ImportId::from_uuid(task.reference.uuid());
-    let Some(mut reading) = ImportReading::open(&worker.services, task.scope(), id).await? else {
-        return finish(worker, task).await;
-    };
-    let mut held_since = Instant::now();
-    while reading.step().await? == Step::More {
-        if held_since.elapsed() * 3 > worker.settings.lease {
-            held_since = Instant::now();
-            if !extend(worker, task).await? {
-                return Ok(());
-            }
-        }
-    }
-    metrics::counter!("reconsent_imports_total").increment(1);
-    finish(worker, task).await
-}
-
 /// Lengthens the lease of long work; says whether the claim is still ours.
-async fn extend(worker: &Worker, task: &Task) -> Result<bool, Error> {
+pub(super) async fn extend(worker: &Worker, task: &Task) -> Result<bool, Error> {
     let (task, lease) = (task.clone(), worker.settings.lease);
     worker
         .services

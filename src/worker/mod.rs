@@ -5,6 +5,7 @@
 //! that harmless stands in the use cases.
 
 mod handlers;
+mod imports;
 mod mails;
 pub mod retry;
 mod timetable;
@@ -66,6 +67,8 @@ pub struct WorkerSettings {
     pub mails_in_hand: usize,
     /// People brought in step at once.
     pub sync_workers: usize,
+    /// How long a list is read while others wait.
+    pub import_turn: Duration,
     /// Attempts at a mail (threat-model section 5).
     pub mail_attempts: u32,
     /// Age at which a mail is given up.
@@ -92,6 +95,7 @@ impl Default for WorkerSettings {
             claim_batch: 64,
             mails_in_hand: 32,
             sync_workers: 4,
+            import_turn: Duration::from_secs(5),
             mail_attempts: 8,
             max_age: Duration::from_secs(72 * 3600),
             retry_first: Duration::from_secs(5),
@@ -111,6 +115,7 @@ pub struct Worker {
     settings: Arc<WorkerSettings>,
     relay: Option<RelayPool>,
     provider: SharedProvider,
+    readings: Arc<imports::Shelf>,
 }
 
 impl Worker {
@@ -121,7 +126,7 @@ impl Worker {
         relay: Option<RelayPool>,
         provider: SharedProvider,
     ) -> Self {
-        Self { services, settings: Arc::new(settings), relay, provider }
+        Self { services, settings: Arc::new(settings), relay, provider, readings: Arc::default() }
     }
 
     /// Works until `stop` says so; then finishes what is in hand, for at most ten seconds.

@@ -102,6 +102,20 @@ impl ImportReading {
         }))
     }
 
+    /// Takes a reading up again after a pause, in which another worker may have gone on with the list: what that has done
+    /// is passed over, so that nothing is scanned twice. Nothing when there is nothing left to read.
+    pub async fn take_up(mut self) -> Result<Option<Self>, Error> {
+        let (scope, id) = (self.job.scope, self.job.id);
+        let import = match self.services.store.read(move |tx: &mut ReadTx<'_>| tx.import(scope, id)).await {
+            Ok(import) => import,
+            Err(StoreError::NotFound) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        self.next_row = self.next_row.max(import.next_row);
+        let open = matches!(import.status, ImportStatus::Queued | ImportStatus::Reading);
+        Ok(open.then_some(self))
+    }
+
     /// Reads the next batch and commits it.
     pub async fn step(&mut self) -> Result<Step, Error> {
         let rows = match self.gather().await {

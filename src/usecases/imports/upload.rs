@@ -14,7 +14,7 @@ use crate::domain::purpose::Purpose;
 use crate::domain::task::TaskKind;
 use crate::store::imports::{Import, ImportChunk};
 use crate::store::outbox::Task;
-use crate::store::rows::ImportStatus;
+use crate::store::rows::{ImportKind, ImportStatus};
 use crate::store::{ReadTx, StoreError, WriteTx};
 use crate::usecases::once::{Asker, OnceKey, write_once};
 use crate::usecases::{Error, Services};
@@ -27,8 +27,17 @@ const PIECE: usize = 256 * 1024;
 /// The number of the piece that holds the attached document.
 pub(super) const DOCUMENT: i32 = -1;
 
-/// The lane of work for imports.
-const IMPORT_LANE: i16 = 1;
+/// A list up to this size is short.
+const SHORT: u64 = 256 * 1024;
+
+/// The lane of work for an import: a stop waits for nobody's contacts, and a short list for no long one.
+const fn lane(kind: ImportKind, size: u64) -> i16 {
+    match kind {
+        ImportKind::DoNotMail => 0,
+        ImportKind::Contacts if size <= SHORT => 1,
+        ImportKind::Contacts => 2,
+    }
+}
 
 /// The header is line 1.
 const FIRST_ROW: i32 = 2;
@@ -146,7 +155,7 @@ impl Upload {
             import.chunks = chunks;
             import.size_bytes = i64::try_from(size).unwrap_or(i64::MAX);
             tx.save_import_progress(&import)?;
-            tx.enqueue(&[Task::new(scope, TaskKind::Import, id.uuid(), IMPORT_LANE, now, now)])?;
+            tx.enqueue(&[Task::new(scope, TaskKind::Import, id.uuid(), lane(import.kind, size), now, now)])?;
             Ok(id)
         })
         .await;

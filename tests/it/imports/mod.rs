@@ -24,6 +24,7 @@ use crate::support::{Answer, TestApp};
 
 mod claims;
 mod crashes;
+mod fairness;
 mod stops;
 mod uploads;
 

@@ -1,0 +1,77 @@
+//! Reading uploaded lists, in turns: a list of a million rows gives way to the others that wait, and goes on after them
+//! where it was (R-49, P12). What has been scanned stays in memory between two turns, for a few lists; one that is not
+//! among them, or that another instance had in between, is scanned on from its last place here, or from its top.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::domain::ids::ImportId;
+use crate::domain::task::TaskKind;
+use crate::store::ReadTx;
+use crate::store::outbox::Task;
+use crate::usecases::Error;
+use crate::usecases::imports::{ImportReading, Step};
+
+use super::Worker;
+use super::handlers::{extend, finish, postpone};
+
+/// Lists kept between two turns, at most. One of a million rows holds some forty megabytes.
+const KEPT: usize = 4;
+
+/// A list that is not taken up again within this time is read elsewhere, or is over.
+const KEPT_FOR: Duration = Duration::from_secs(600);
+
+/// Lists between two turns, the one kept longest first.
+#[derive(Default)]
+pub(super) struct Shelf(Mutex<Vec<(ImportId, Instant, ImportReading)>>);
+
+impl Shelf {
+    fn put(&self, id: ImportId, reading: ImportReading) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= KEPT {
+            kept.remove(0);
+        }
+        kept.push((id, Instant::now(), reading));
+    }
+
+    fn take(&self, id: ImportId) -> Option<ImportReading> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|(_, since, _)| since.elapsed() < KEPT_FOR);
+        let at = kept.iter().position(|(known, ..)| *known == id)?;
+        Some(kept.remove(at).2)
+    }
+}
+
+/// Reads a list, to its end or for one turn.
+pub(super) async fn import(worker: &Worker, task: &Task) -> Result<(), Error> {
+    let id = ImportId::from_uuid(task.reference.uuid());
+    let kept = match worker.readings.take(id) {
+        Some(reading) => reading.take_up().await?,
+        None => ImportReading::open(&worker.services, task.scope(), id).await?,
+    };
+    let Some(mut reading) = kept else { return finish(worker, task).await };
+    let begun = Instant::now();
+    let mut held_since = begun;
+    while reading.step().await? == Step::More {
+        if begun.elapsed() >= worker.settings.import_turn && others_wait(worker).await? {
+            worker.readings.put(id, reading);
+            // Not due at once, so that whoever waits is taken first.
+            postpone(worker, task, worker.settings.poll_interval).await?;
+            worker.services.bell.notify_waiters();
+            return Ok(());
+        }
+        if held_since.elapsed() * 3 > worker.settings.lease {
+            held_since = Instant::now();
+            if !extend(worker, task).await? {
+                return Ok(());
+            }
+        }
+    }
+    metrics::counter!("reconsent_imports_total").increment(1);
+    finish(worker, task).await
+}
+
+async fn others_wait(worker: &Worker) -> Result<bool, Error> {
+    let due = worker.services.store.read(|tx: &mut ReadTx<'_>| tx.next_due(TaskKind::Import)).await?;
+    Ok(due.is_some_and(|due| due <= worker.services.clock.now()))
+}
