@@ -12,6 +12,7 @@ mod cli;
 mod clockwork;
 mod cm_client;
 mod demo;
+mod holding;
 mod house;
 mod idempotency;
 mod imports;
