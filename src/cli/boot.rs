@@ -21,6 +21,7 @@ use crate::usecases::sync::ProviderSettings;
 use crate::usecases::{Rules, Services};
 use crate::worker::WorkerSettings;
 
+use super::bounds::House;
 use super::clock::{SystemClock, SystemIds};
 use super::exit::{Exit, Failure};
 
@@ -42,6 +43,8 @@ pub struct Parts {
     pub http: HttpSettings,
     /// Lifetimes and limits.
     pub rules: Rules,
+    /// How the process runs and ends.
+    pub house: House,
     /// The worker.
     pub worker: WorkerSettings,
     /// The mail relay, if there is one.
@@ -63,7 +66,20 @@ impl Parts {
     /// Passes every setting on.
     pub fn from_settings(settings: Settings) -> Result<Self, Failure> {
         // The settings file has been read and is not looked at again.
-        let Settings { config_file: _, service, log, store, http, rules, outbox, smtp, campaign_monitor } = settings;
+        let Settings {
+            config_file: _,
+            service,
+            log,
+            store,
+            http,
+            rules,
+            limits,
+            pieces,
+            ops,
+            outbox,
+            smtp,
+            campaign_monitor,
+        } = settings;
         let ServiceSettings {
             // Has served its purpose: the database's address and the settings file were found by it.
             data_dir: _,
@@ -77,7 +93,7 @@ impl Parts {
         } = service;
         let url = DatabaseUrl::parse(database_url.expose()).map_err(|e| Failure::new(Exit::Configuration, e))?;
         let trusted_proxies = trusted_proxies.iter().map(|block| (block.network(), block.prefix())).collect();
-        let (http, limits) = doors(http, trusted_proxies)?;
+        let (http, door_limits) = doors(http, trusted_proxies)?;
         let (provider, provider_base_url) = provider(campaign_monitor, outbox.lease);
         Ok(Self {
             listen,
@@ -87,7 +103,12 @@ impl Parts {
             log,
             store: database(store, url),
             http,
-            rules: rules_of(rules, limits, provider_base_url),
+            rules: Rules {
+                limits: super::bounds::limits(limits),
+                pieces: super::bounds::pieces(pieces),
+                ..rules_of(rules, door_limits, provider_base_url)
+            },
+            house: super::bounds::house(ops),
             worker: worker(outbox),
             relay: relay(smtp)?,
             provider,
@@ -190,10 +211,14 @@ fn doors(
         body_limit_public,
         body_limit_api,
         body_limit_import,
+        body_limit_hook,
         import_rows,
         policy_bytes,
         request_deadline,
         import_deadline,
+        head_timeout,
+        disconnect_timeout,
+        drain_timeout,
         keep_alive,
         max_connections,
         workers,
@@ -217,8 +242,12 @@ fn doors(
     let http = HttpSettings {
         api_body_limit: body_limit_api,
         public_body_limit: body_limit_public,
+        hook_body_limit: body_limit_hook,
         deadline: request_deadline,
         upload_deadline: import_deadline,
+        head_timeout,
+        disconnect_timeout,
+        drain_timeout,
         keep_alive,
         max_connections,
         workers,
@@ -232,6 +261,7 @@ fn rules_of(section: RulesSettings, limits: Limits, provider_base_url: String) -
         confirm_link_ttl,
         unconfirmed_purge_after,
         answer_link_max_ttl,
+        answer_link_min_ttl,
         page_nonce_ttl,
         minimum_dwell,
         confirmation_gap,
@@ -240,14 +270,17 @@ fn rules_of(section: RulesSettings, limits: Limits, provider_base_url: String) -
         confirmations_per_network_day,
         confirmations_per_form_day,
         ask_cooldown,
+        unfinished_upload_after,
+        key_refresh,
     } = section;
     let Limits { import_rows, import_bytes, policy_bytes, idempotency_retention, page_size, page_size_max } = limits;
-    // Not settings: a whole network address is more than the proof needs, and keys elsewhere are to be seen soon.
-    let Rules { key_refresh, evidence_full_address, .. } = Rules::default();
+    // Not a setting: a whole network address is more than the proof needs.
+    let Rules { evidence_full_address, limits, pieces, .. } = Rules::default();
     Rules {
         confirm_link_ttl,
         unconfirmed_purge_after,
         answer_link_max_ttl,
+        answer_link_min_ttl,
         page_nonce_ttl,
         minimum_dwell,
         confirmation_gap,
@@ -256,6 +289,7 @@ fn rules_of(section: RulesSettings, limits: Limits, provider_base_url: String) -
         confirmations_per_network_day,
         confirmations_per_form_day,
         ask_cooldown,
+        unfinished_upload_after,
         idempotency_retention,
         key_refresh,
         import_rows,
@@ -265,6 +299,8 @@ fn rules_of(section: RulesSettings, limits: Limits, provider_base_url: String) -
         page_size_max,
         provider_base_url,
         evidence_full_address,
+        limits,
+        pieces,
     }
 }
 
@@ -283,6 +319,9 @@ fn worker(section: OutboxSettings) -> WorkerSettings {
         mails_in_hand,
         sync_workers,
         import_turn,
+        import_workers,
+        launch_workers,
+        refresh_workers,
         timetable_interval,
     } = section;
     WorkerSettings {
@@ -292,6 +331,9 @@ fn worker(section: OutboxSettings) -> WorkerSettings {
         mails_in_hand,
         sync_workers,
         import_turn,
+        import_workers,
+        launch_workers,
+        refresh_workers,
         mail_attempts,
         max_age,
         retry_first,
@@ -309,6 +351,8 @@ fn relay(section: SmtpSettings) -> Result<Option<RelayPool>, Failure> {
         connections,
         connect_timeout,
         command_timeout,
+        data_timeout,
+        farewell_timeout,
         final_dot_timeout,
         idle_timeout,
         mails_per_connection,
@@ -317,7 +361,7 @@ fn relay(section: SmtpSettings) -> Result<Option<RelayPool>, Failure> {
     let wrong = |why: &dyn std::fmt::Display| Failure::new(Exit::Configuration, format!("RECONSENT_SMTP_URL: {why}"));
     let mut settings = RelaySettings::parse(url.expose()).map_err(|error| wrong(&error))?;
     // They have settings of their own, which are checked against the leases; one place has to win, so there is one.
-    for name in ["connect_timeout", "command_timeout", "final_timeout"] {
+    for name in ["connect_timeout", "command_timeout", "data_timeout", "final_timeout"] {
         let given = url::Url::parse(url.expose()).is_ok_and(|url| url.query_pairs().any(|(key, _)| key == name));
         if given {
             return Err(wrong(&format!("{name} is set with RECONSENT_SMTP_CONNECT_TIMEOUT and its neighbours")));
@@ -325,6 +369,8 @@ fn relay(section: SmtpSettings) -> Result<Option<RelayPool>, Failure> {
     }
     settings.connect_timeout = connect_timeout;
     settings.command_timeout = command_timeout;
+    settings.data_timeout = data_timeout;
+    settings.farewell_timeout = farewell_timeout;
     settings.final_timeout = final_dot_timeout;
     let relay = Relay::new(settings).map_err(|error| wrong(&error))?;
     Ok(Some(RelayPool::new(relay, PoolLimits { max: connections, idle_timeout, mails_per_connection })))

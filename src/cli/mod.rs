@@ -2,6 +2,7 @@
 //! is decided about consent is decided below; here are only words, wiring and exit codes.
 
 pub mod boot;
+mod bounds;
 pub mod clock;
 mod config;
 mod controller;

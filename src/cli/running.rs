@@ -1,12 +1,11 @@
 //! What runs until it is told to stop: servers on threads of their own, the worker, and the folding of metrics. The
-//! first signal ends it in good order within ten seconds; the second ends it at once.
+//! first signal ends it in good order within a set time; the second ends it at once.
 
 use std::future::pending;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::process::exit;
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix_web::dev::{Server, ServerHandle};
 use futures_util::future::{join_all, select_all};
@@ -23,11 +22,6 @@ use crate::worker::Worker;
 
 use super::boot::Parts;
 use super::exit::{Exit, Failure};
-
-/// How long an orderly stop may take.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// How often measurements are folded into the histograms.
-const UPKEEP: Duration = Duration::from_secs(5);
 
 /// Everything that runs in this process.
 pub struct Running {
@@ -86,10 +80,10 @@ impl Running {
     /// Nothing runs yet but the counting.
     pub fn new(parts: Parts, services: Services) -> Result<Self, Failure> {
         let metrics = Metrics::start().map_err(Failure::failed)?;
-        let counting = metrics.clone();
+        let (counting, pause) = (metrics.clone(), parts.house.metrics_fold);
         let upkeep = tokio::spawn(async move {
             loop {
-                tokio::time::sleep(UPKEEP).await;
+                tokio::time::sleep(pause).await;
                 counting.upkeep();
             }
         });
@@ -108,13 +102,15 @@ impl Running {
     pub async fn serve_ops(&mut self, listener: TcpListener) -> Result<(), Failure> {
         let (store, metrics) = (self.services.store.clone(), self.metrics.clone());
         let settings = &self.parts.store;
-        let readiness = Readiness::new(store.clone(), settings.url.clone(), settings.write_queue, Handle::current());
+        let door = self.parts.house.door.clone();
+        let (url, runtime) = (settings.url.clone(), Handle::current());
+        let readiness = Readiness::new(store.clone(), url, settings.write_queue, runtime, &door);
         let text: MetricsText = Arc::new(move || {
             // A process without a worker has nobody else to look.
             metrics::gauge!("reconsent_write_queue_depth").set(store.write_queue_depth() as f64);
             metrics.render()
         });
-        self.server("ops", move || ops::serve(readiness, text, listener)).await
+        self.server("ops", move || ops::serve(readiness, text, &door, listener)).await
     }
 
     /// Starts a server on a thread with a system of its own.
@@ -195,6 +191,7 @@ impl Running {
             tracing::warn!("stopped at once; work in hand is taken up again when its lease runs out");
             exit(i32::from(Exit::Failed as u8));
         });
+        let patience = self.parts.house.stop_timeout;
         let (stop, servers, worker, relay) = (self.stop, self.servers, self.worker, self.parts.relay);
         let orderly = async {
             // The worker first stops claiming; meanwhile the doors finish what they have begun.
@@ -207,11 +204,11 @@ impl Running {
                 relay.close().await;
             }
         };
-        let in_time = tokio::time::timeout(PATIENCE, orderly).await.is_ok();
+        let in_time = tokio::time::timeout(patience, orderly).await.is_ok();
         self.upkeep.abort();
         at_once.abort();
         if !in_time {
-            tracing::warn!("stopped with work in hand after ten seconds; it is taken up again when its lease runs out");
+            tracing::warn!("stopped with work in hand; it is taken up again when its lease runs out");
         }
         match ended {
             None => Ok(()),

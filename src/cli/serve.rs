@@ -12,7 +12,7 @@ use super::running::{Running, bind, start_log};
                         RECONSENT_OPS_LISTEN, and the worker beside them. It does not start on a missing or wrong \
                         root key, or on a database that is newer than this program. Without RECONSENT_SMTP_URL mails \
                         wait in the outbox and nothing leaves the machine.\n\n\
-                        SIGTERM or SIGINT stops it in good order within ten seconds; a second one stops it at once.")]
+                        SIGTERM or SIGINT stops it in good order within RECONSENT_OPS_STOP_TIMEOUT; a second one stops it at once.")]
 pub(super) struct ServeArgs {
     /// Do not run the worker in this process; run `reconsent worker` elsewhere
     #[arg(long)]

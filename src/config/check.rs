@@ -5,7 +5,7 @@ use super::sections::Settings;
 
 /// Refuses settings that are each fine alone and wrong together.
 pub(super) fn check(settings: &Settings) -> Result<(), ConfigError> {
-    let Settings { service, store, http, rules, outbox, smtp, campaign_monitor: provider, .. } = settings;
+    let Settings { service, store, http, rules, limits, ops, outbox, smtp, campaign_monitor: provider, .. } = settings;
     let demand = |holds: bool, first, relation, second, reason| {
         if holds { Ok(()) } else { Err(ConfigError::Inconsistent { first, relation, second, reason }) }
     };
@@ -51,6 +51,35 @@ pub(super) fn check(settings: &Settings) -> Result<(), ConfigError> {
         "has to be at most",
         "RECONSENT_HTTP_IMPORT_DEADLINE",
         "imports take the longest",
+    )?;
+    demand(
+        // The whole seconds that the server is given.
+        http.drain_timeout.as_secs_f64().ceil() <= ops.stop_timeout.as_secs_f64().ceil(),
+        "RECONSENT_HTTP_DRAIN_TIMEOUT",
+        "has to be at most",
+        "RECONSENT_OPS_STOP_TIMEOUT",
+        "ending requests is part of a stop",
+    )?;
+    demand(
+        rules.unfinished_upload_after > http.import_deadline,
+        "RECONSENT_RULES_UNFINISHED_UPLOAD_AFTER",
+        "has to be longer than",
+        "RECONSENT_HTTP_IMPORT_DEADLINE",
+        "else an upload is forgotten while it still comes in",
+    )?;
+    demand(
+        limits.import_cell_bytes <= limits.import_record_bytes,
+        "RECONSENT_LIMITS_IMPORT_CELL_BYTES",
+        "has to be at most",
+        "RECONSENT_LIMITS_IMPORT_RECORD_BYTES",
+        "a record holds its cells",
+    )?;
+    demand(
+        rules.answer_link_min_ttl <= rules.answer_link_max_ttl,
+        "RECONSENT_RULES_ANSWER_LINK_MIN_TTL",
+        "has to be at most",
+        "RECONSENT_RULES_ANSWER_LINK_MAX_TTL",
+        "else no link could be asked for",
     )?;
     demand(
         rules.unconfirmed_purge_after >= rules.confirm_link_ttl,

@@ -121,7 +121,7 @@ impl Kind for Bytes {
 }
 
 /// Digits alone: no sign, no blank, no separator.
-fn number(text: &str) -> Option<u64> {
+pub(super) fn number(text: &str) -> Option<u64> {
     let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     digits.then(|| text.parse().ok()).flatten().filter(|n| *n <= LARGEST)
 }

@@ -6,18 +6,21 @@
 //! The settings file is the one `RECONSENT_CONFIG` names, or `reconsent.toml` in the data folder when it exists. The
 //! environment outranks it. Every secret may instead be named by a file: the same name with `_FILE` behind it.
 
+mod bounds;
 mod check;
 mod cidr;
 mod error;
 mod kinds;
 mod layers;
 mod names;
+mod ranges;
 mod sample;
 mod section;
 mod sections;
 #[cfg(test)]
 mod tests;
 
+pub use bounds::{LimitsSettings, OpsSettings, PiecesSettings};
 pub use cidr::{Cidr, InvalidCidr};
 pub use error::{ConfigError, Place, Setting};
 pub use names::{SettingDoc, describe};

@@ -1,5 +1,6 @@
 //! The names of all settings, and the known one nearest to an unknown one.
 
+use super::bounds::{LimitsSettings, OpsSettings, PiecesSettings};
 use super::error::{ConfigError, Place, Setting};
 use super::section::{Declared, PREFIX};
 use super::sections::{
@@ -8,12 +9,15 @@ use super::sections::{
 };
 
 /// All sections: what each is about, and its settings.
-pub(super) const SECTIONS: [(&str, &[Declared]); 8] = [
+pub(super) const SECTIONS: [(&str, &[Declared]); 11] = [
     (ServiceSettings::ABOUT, ServiceSettings::DECLARED),
     (LogSettings::ABOUT, LogSettings::DECLARED),
     (StoreSettings::ABOUT, StoreSettings::DECLARED),
     (HttpSettings::ABOUT, HttpSettings::DECLARED),
     (RulesSettings::ABOUT, RulesSettings::DECLARED),
+    (LimitsSettings::ABOUT, LimitsSettings::DECLARED),
+    (PiecesSettings::ABOUT, PiecesSettings::DECLARED),
+    (OpsSettings::ABOUT, OpsSettings::DECLARED),
     (OutboxSettings::ABOUT, OutboxSettings::DECLARED),
     (SmtpSettings::ABOUT, SmtpSettings::DECLARED),
     (CampaignMonitorSettings::ABOUT, CampaignMonitorSettings::DECLARED),

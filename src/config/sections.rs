@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::bounds::{LimitsSettings, OpsSettings, PiecesSettings};
 use super::check::check;
 use super::cidr::Cidr;
 use super::error::ConfigError;
@@ -12,6 +13,7 @@ use super::kinds::{
     BaseUrl, Bytes, Cidrs, Count, Database, FilePath, Filter, Format, Listen, Maybe, Relay, RootKey, Span, SpanOrZero,
 };
 use super::layers::{Gathered, gather};
+use super::ranges::{Size, Whole, Within};
 use super::section::section;
 use crate::crypto::SecretText;
 use crate::telemetry::{LogFilter, LogFormat};
@@ -70,6 +72,8 @@ section! {
     body_limit_api: usize as Bytes = "RECONSENT_HTTP_BODY_LIMIT_API" or Fixed("1MiB");
     /// Largest file of an import.
     body_limit_import: usize as Bytes = "RECONSENT_HTTP_BODY_LIMIT_IMPORT" or Fixed("200MB");
+    /// Largest body of a callback of the provider.
+    body_limit_hook: usize as Size<1_024, 104_857_600> = "RECONSENT_HTTP_BODY_LIMIT_HOOK" or Fixed("10MiB");
     /// Rows of an import, at most.
     import_rows: usize as Count<usize> = "RECONSENT_HTTP_IMPORT_ROWS" or Fixed("1000000");
     /// Largest policy document.
@@ -78,6 +82,12 @@ section! {
     request_deadline: Duration as Span = "RECONSENT_HTTP_REQUEST_DEADLINE" or Fixed("10s");
     /// How long the upload of an import may take.
     import_deadline: Duration as Span = "RECONSENT_HTTP_IMPORT_DEADLINE" or Fixed("15min");
+    /// How long the head of a request may take to come in.
+    head_timeout: Duration as Within<600> = "RECONSENT_HTTP_HEAD_TIMEOUT" or Fixed("10s");
+    /// How long a client may take to close its end of a connection.
+    disconnect_timeout: Duration as Within<600> = "RECONSENT_HTTP_DISCONNECT_TIMEOUT" or Fixed("2s");
+    /// How long requests in hand may take to end when the service stops; whole seconds, others are rounded up.
+    drain_timeout: Duration as Within<3_600> = "RECONSENT_HTTP_DRAIN_TIMEOUT" or Fixed("8s");
     /// How long an idle connection is kept.
     keep_alive: Duration as Span = "RECONSENT_HTTP_KEEP_ALIVE" or Fixed("15s");
     /// Connections at once, at most.
@@ -101,6 +111,8 @@ section! {
     unconfirmed_purge_after: Duration as Span = "RECONSENT_RULES_UNCONFIRMED_PURGE_AFTER" or Fixed("7d");
     /// How long an answer link of a campaign may hold, at most.
     answer_link_max_ttl: Duration as Span = "RECONSENT_RULES_ANSWER_LINK_MAX_TTL" or Fixed("60d");
+    /// Shortest life of an answer link that a site may ask for.
+    answer_link_min_ttl: Duration as Within<86_400> = "RECONSENT_RULES_ANSWER_LINK_MIN_TTL" or Fixed("60s");
     /// How long a page may stand open before its answer is asked for anew.
     page_nonce_ttl: Duration as Span = "RECONSENT_RULES_PAGE_NONCE_TTL" or Fixed("30min");
     /// An answer given sooner after the page was served is taken for a machine's.
@@ -117,6 +129,10 @@ section! {
     confirmations_per_form_day: u32 as Count<u32> = "RECONSENT_RULES_CONFIRMATIONS_PER_FORM_DAY" or Fixed("100000");
     /// Least time between two re-permission mails to one person (RP-07).
     ask_cooldown: Duration as SpanOrZero = "RECONSENT_RULES_ASK_COOLDOWN" or Fixed("60d");
+    /// When an upload that did not come whole is forgotten.
+    unfinished_upload_after: Duration as Span = "RECONSENT_RULES_UNFINISHED_UPLOAD_AFTER" or Fixed("1h");
+    /// How long opened keys are used before they are read again, so that a rotation elsewhere is seen.
+    key_refresh: Duration as Within<86_400> = "RECONSENT_RULES_KEY_REFRESH" or Fixed("30s");
 }
 
 section! {
@@ -148,6 +164,12 @@ section! {
     sync_workers: usize as Count<usize> = "RECONSENT_OUTBOX_SYNC_WORKERS" or Fixed("4");
     /// How long a list is read before it gives way to others that wait.
     import_turn: Duration as Span = "RECONSENT_OUTBOX_IMPORT_TURN" or Fixed("5s");
+    /// Uploaded lists read side by side.
+    import_workers: usize as Whole<usize, 1, 64> = "RECONSENT_OUTBOX_IMPORT_WORKERS" or Fixed("2");
+    /// Rounds frozen side by side.
+    launch_workers: usize as Whole<usize, 1, 64> = "RECONSENT_OUTBOX_LAUNCH_WORKERS" or Fixed("1");
+    /// Material changes carried out side by side.
+    refresh_workers: usize as Whole<usize, 1, 64> = "RECONSENT_OUTBOX_REFRESH_WORKERS" or Fixed("1");
     /// How often the timetable is looked at: waves, ends of validity, purges.
     timetable_interval: Duration as Span = "RECONSENT_OUTBOX_TIMETABLE_INTERVAL" or Fixed("5s");
 }
@@ -163,6 +185,10 @@ section! {
     connect_timeout: Duration as Span = "RECONSENT_SMTP_CONNECT_TIMEOUT" or Fixed("30s");
     /// How long the relay may take to answer a command.
     command_timeout: Duration as Span = "RECONSENT_SMTP_COMMAND_TIMEOUT" or Fixed("30s");
+    /// How long the relay may let a mail's next bytes wait.
+    data_timeout: Duration as Within<3_600> = "RECONSENT_SMTP_DATA_TIMEOUT" or Fixed("180s");
+    /// How long the relay's last words, and its goodbye, are waited for.
+    farewell_timeout: Duration as Within<600> = "RECONSENT_SMTP_FAREWELL_TIMEOUT" or Fixed("2s");
     /// How long the relay may take to accept a mail after its final dot.
     final_dot_timeout: Duration as Span = "RECONSENT_SMTP_FINAL_DOT_TIMEOUT" or Fixed("600s");
     /// How long an idle connection is kept.
@@ -203,6 +229,12 @@ pub struct Settings {
     pub http: HttpSettings,
     /// Time constants and caps of consent.
     pub rules: RulesSettings,
+    /// How many, and how large.
+    pub limits: LimitsSettings,
+    /// How much at once.
+    pub pieces: PiecesSettings,
+    /// The door for those who run the house.
+    pub ops: OpsSettings,
     /// The outbox.
     pub outbox: OutboxSettings,
     /// The mail relay.
@@ -227,6 +259,9 @@ impl Settings {
             store: StoreSettings::read(&values)?,
             http: HttpSettings::read(&values)?,
             rules: RulesSettings::read(&values)?,
+            limits: LimitsSettings::read(&values)?,
+            pieces: PiecesSettings::read(&values)?,
+            ops: OpsSettings::read(&values)?,
             outbox: OutboxSettings::read(&values)?,
             smtp: SmtpSettings::read(&values)?,
             campaign_monitor: CampaignMonitorSettings::read(&values)?,

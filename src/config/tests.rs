@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
+use super::kinds::Kind;
 use super::section::Preset;
 use super::*;
 
@@ -68,9 +69,10 @@ fn another(setting: &section::Declared) -> String {
         _ => match setting.default {
             Preset::Fixed(text) if text.starts_with("http") => "https://other.example".to_owned(),
             Preset::Fixed(text) if setting.expected.starts_with("a span") => format!("{text} 1s"),
-            Preset::Fixed(text) => match text.parse::<u64>() {
-                Ok(number) => (number + 1).to_string(),
-                Err(_) => "2MiB".to_owned(),
+            Preset::Fixed(text) => match (text.parse::<u64>(), kinds::Bytes::parse(text)) {
+                (Ok(number), _) => (number + 1).to_string(),
+                (Err(_), Some(size)) => (size + 1).to_string(),
+                (Err(_), None) => panic!("{}: {text}", setting.env),
             },
             other => panic!("{}: {other:?}", setting.env),
         },
@@ -107,7 +109,7 @@ fn every_setting_is_taken_from_environment_and_file_and_has_effect() {
         }
         seen += 1;
     }
-    assert!(seen > 60);
+    assert!(seen > 110);
 }
 
 #[test]
@@ -199,7 +201,7 @@ fn unfit_and_empty_values_are_refused_by_name_and_never_shown() {
         );
         seen += 1;
     }
-    assert!(seen > 60);
+    assert!(seen > 110);
     assert!(message(from_file("listen = \"\"", &[])).starts_with("listen (in "));
     assert!(message(from_environment(&[("RECONSENT_CONFIG", "")])).starts_with("RECONSENT_CONFIG is empty"));
     assert!(message(from_environment(&[("DATABASE_URL_FILE", "")])).starts_with("DATABASE_URL_FILE is empty"));
@@ -267,8 +269,23 @@ fn a_broken_settings_file_is_told_by_place_and_not_quoted() {
 }
 
 #[test]
+fn a_number_out_of_its_range_is_refused_with_the_range() {
+    for (name, value, range) in [
+        ("RECONSENT_LIMITS_PURPOSES", "0", "a whole number from 1 to 10000"),
+        ("RECONSENT_LIMITS_CAMPAIGN_PURPOSES", "21", "a whole number from 1 to 20"),
+        ("RECONSENT_OUTBOX_IMPORT_WORKERS", "65", "a whole number from 1 to 64"),
+        ("RECONSENT_PIECES_AUDIENCE", "1001", "a whole number from 1 to 1000"),
+        ("RECONSENT_HTTP_BODY_LIMIT_HOOK", "1GiB", "from 1024 to 104857600"),
+        ("RECONSENT_OPS_STOP_TIMEOUT", "2h", "above zero and at most 3600s"),
+    ] {
+        let text = message(from_environment(&[(name, value)]));
+        assert!(text.starts_with(&format!("{name}: expected ")) && text.ends_with(range), "{text}");
+    }
+}
+
+#[test]
 fn settings_that_contradict_each_other_are_refused() {
-    let cases: [(&[(&str, &str)], &str); 16] = [
+    let cases: [(&[(&str, &str)], &str); 20] = [
         (&[("RECONSENT_ROOT_KEY_PREVIOUS", KEY)], "needs RECONSENT_ROOT_KEY:"),
         (&[("RECONSENT_LISTEN", "127.0.0.1:9090")], "RECONSENT_OPS_LISTEN"),
         (&[("RECONSENT_STORE_BATCH", "8193")], "RECONSENT_STORE_WRITE_QUEUE"),
@@ -276,6 +293,10 @@ fn settings_that_contradict_each_other_are_refused() {
         (&[("RECONSENT_HTTP_BODY_LIMIT_IMPORT", "1kB")], "RECONSENT_HTTP_BODY_LIMIT_API"),
         (&[("RECONSENT_HTTP_IMPORT_DEADLINE", "9s")], "RECONSENT_HTTP_REQUEST_DEADLINE"),
         (&[("RECONSENT_RULES_CONFIRM_LINK_TTL", "8d")], "RECONSENT_RULES_UNCONFIRMED_PURGE_AFTER"),
+        (&[("RECONSENT_HTTP_DRAIN_TIMEOUT", "10500ms")], "RECONSENT_OPS_STOP_TIMEOUT"),
+        (&[("RECONSENT_RULES_UNFINISHED_UPLOAD_AFTER", "15min")], "RECONSENT_HTTP_IMPORT_DEADLINE"),
+        (&[("RECONSENT_LIMITS_IMPORT_RECORD_BYTES", "4095")], "RECONSENT_LIMITS_IMPORT_CELL_BYTES"),
+        (&[("RECONSENT_RULES_ANSWER_LINK_MAX_TTL", "59s")], "RECONSENT_RULES_ANSWER_LINK_MIN_TTL"),
         (&[("RECONSENT_RULES_MINIMUM_DWELL", "30min")], "RECONSENT_RULES_PAGE_NONCE_TTL"),
         (&[("RECONSENT_OUTBOX_RETRY_FIRST", "2h")], "RECONSENT_OUTBOX_RETRY_CAP"),
         (&[("RECONSENT_OUTBOX_LEASE", "700s")], "RECONSENT_OUTBOX_HANDOVER_LEASE"),
@@ -333,7 +354,7 @@ fn the_sample_shows_every_setting_and_its_defaults_hold() {
             all.push('\n');
             all
         });
-    assert!(bare.lines().count() > 55, "{bare}");
+    assert!(bare.lines().count() > 105, "{bare}");
     let mut by_file = from_file(&bare, &[]).expect("the defaults");
     by_file.config_file = None;
     assert_eq!(format!("{by_file:?}"), format!("{:?}", from_environment(&[]).expect("defaults")));

@@ -22,10 +22,18 @@ pub struct HttpSettings {
     pub api_body_limit: usize,
     /// Bytes of a form post and of every other public body.
     pub public_body_limit: usize,
+    /// Bytes of one callback: a thousand events with custom fields are several megabytes (architecture section 14.3).
+    pub hook_body_limit: usize,
     /// The time a whole request may take, its body included.
     pub deadline: Duration,
     /// The time an upload may take.
     pub upload_deadline: Duration,
+    /// The time the head of a request may take.
+    pub head_timeout: Duration,
+    /// The time a client may take to close its end.
+    pub disconnect_timeout: Duration,
+    /// The time requests in hand have to end when the server stops, in whole seconds.
+    pub drain_timeout: Duration,
     /// Idle time before a kept connection is closed.
     pub keep_alive: Duration,
     /// Connections at once, over all workers.
@@ -41,8 +49,12 @@ impl Default for HttpSettings {
         Self {
             api_body_limit: 1024 * 1024,
             public_body_limit: 64 * 1024,
+            hook_body_limit: 10 * 1024 * 1024,
             deadline: Duration::from_secs(10),
             upload_deadline: Duration::from_secs(15 * 60),
+            head_timeout: Duration::from_secs(10),
+            disconnect_timeout: Duration::from_secs(2),
+            drain_timeout: Duration::from_secs(8),
             keep_alive: Duration::from_secs(15),
             max_connections: 10_000,
             workers: std::thread::available_parallelism().map_or(2, usize::from),

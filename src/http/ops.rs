@@ -1,7 +1,7 @@
 //! The listener for those who run the house: whether it lives, whether it is ready for work, and its numbers. It has
 //! no log-in and nothing personal; it belongs on an address that the public cannot reach.
 //!
-//! Promises: every look ends within two seconds, and looking often costs the database little. Leaves to others: what
+//! Promises: every look ends within a set time, and looking often costs the database little. Leaves to others: what
 //! is counted; the numbers come in as a function.
 
 use std::net::TcpListener;
@@ -19,10 +19,18 @@ use tokio::sync::Mutex;
 
 use crate::store::{DatabaseUrl, ReadTx, SchemaStanding, Store, StoreError};
 
-/// How long a look at the database may take.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// How long a schema found current counts as current: the comparison opens a connection of its own.
-const SCHEMA_HOLDS: Duration = Duration::from_secs(10);
+/// How this door is set.
+#[derive(Debug, Clone)]
+pub struct OpsDoor {
+    /// Connections at once.
+    pub connections: usize,
+    /// How long the head of a request may take.
+    pub head_timeout: Duration,
+    /// How long a look at the database may take.
+    pub ready_timeout: Duration,
+    /// How long a schema found current counts as current: the comparison opens a connection of its own.
+    pub schema_holds: Duration,
+}
 
 /// Gives the metrics as text.
 pub type MetricsText = Arc<dyn Fn() -> String + Send + Sync>;
@@ -33,6 +41,8 @@ pub struct Readiness {
     url: DatabaseUrl,
     write_queue: usize,
     runtime: Handle,
+    patience: Duration,
+    schema_holds: Duration,
     schema_seen: Mutex<Option<Instant>>,
 }
 
@@ -51,8 +61,9 @@ pub struct ReadinessReport {
 
 impl Readiness {
     /// `write_queue` is how many calls may wait for a writer; `runtime` outlives the listener.
-    pub fn new(store: Store, url: DatabaseUrl, write_queue: usize, runtime: Handle) -> Self {
-        Self { store, url, write_queue, runtime, schema_seen: Mutex::new(None) }
+    pub fn new(store: Store, url: DatabaseUrl, write_queue: usize, runtime: Handle, door: &OpsDoor) -> Self {
+        let (patience, schema_holds) = (door.ready_timeout, door.schema_holds);
+        Self { store, url, write_queue, runtime, patience, schema_holds, schema_seen: Mutex::new(None) }
     }
 
     /// Looks now.
@@ -67,7 +78,7 @@ impl Readiness {
 
     async fn database(&self) -> &'static str {
         let look = self.store.read(|tx: &mut ReadTx<'_>| tx.canary().map(|_| ()));
-        match tokio::time::timeout(PATIENCE, look).await {
+        match tokio::time::timeout(self.patience, look).await {
             Ok(Ok(())) => "ok",
             Ok(Err(StoreError::Busy(_))) => "busy",
             Ok(Err(error)) => {
@@ -82,7 +93,7 @@ impl Readiness {
         // One look at a time; whoever waited finds what the one before found.
         let look = async {
             let mut seen = self.schema_seen.lock().await;
-            if seen.is_some_and(|at| at.elapsed() < SCHEMA_HOLDS) {
+            if seen.is_some_and(|at| at.elapsed() < self.schema_holds) {
                 return "ok";
             }
             let (url, runtime) = (self.url.clone(), self.runtime.clone());
@@ -96,7 +107,7 @@ impl Readiness {
             *seen = (found == "ok").then(Instant::now);
             found
         };
-        tokio::time::timeout(PATIENCE, look).await.unwrap_or("too slow")
+        tokio::time::timeout(self.patience, look).await.unwrap_or("too slow")
     }
 }
 
@@ -123,7 +134,12 @@ async fn numbers(text: Data<MetricsText>) -> HttpResponse {
 }
 
 /// A server on a bound listener; it runs while the answer is awaited.
-pub fn serve(readiness: Readiness, metrics: MetricsText, listener: TcpListener) -> std::io::Result<Server> {
+pub fn serve(
+    readiness: Readiness,
+    metrics: MetricsText,
+    door: &OpsDoor,
+    listener: TcpListener,
+) -> std::io::Result<Server> {
     let (readiness, metrics) = (Data::new(readiness), Data::new(metrics));
     let server = HttpServer::new(move || {
         App::new()
@@ -135,8 +151,8 @@ pub fn serve(readiness: Readiness, metrics: MetricsText, listener: TcpListener) 
             .service(numbers)
     })
     .workers(1)
-    .max_connections(64)
-    .client_request_timeout(Duration::from_secs(5))
+    .max_connections(door.connections)
+    .client_request_timeout(door.head_timeout)
     .client_disconnect_timeout(Duration::from_secs(1))
     .shutdown_timeout(1)
     .disable_signals()

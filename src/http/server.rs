@@ -17,6 +17,8 @@ use super::{HttpSettings, middleware, public, routes};
 pub fn serve(services: Services, settings: HttpSettings, listener: TcpListener) -> std::io::Result<Server> {
     let workers = settings.workers.max(1);
     let (keep_alive, connections) = (settings.keep_alive, settings.max_connections.div_ceil(workers));
+    let (head, disconnect) = (settings.head_timeout, settings.disconnect_timeout);
+    let drain = settings.drain_timeout.as_millis().div_ceil(1000);
     let (services, settings) = (Data::new(services), Data::new(settings));
     let document = Data::new(routes::DocumentText(routes::document_text()));
     let server = HttpServer::new(move || {
@@ -43,9 +45,9 @@ pub fn serve(services: Services, settings: HttpSettings, listener: TcpListener) 
     .workers(workers)
     .max_connections(connections)
     .keep_alive(keep_alive)
-    .client_request_timeout(std::time::Duration::from_secs(10))
-    .client_disconnect_timeout(std::time::Duration::from_secs(2))
-    .shutdown_timeout(8)
+    .client_request_timeout(head)
+    .client_disconnect_timeout(disconnect)
+    .shutdown_timeout(u64::try_from(drain).unwrap_or(u64::MAX))
     .disable_signals()
     .listen(listener)?
     .run();

@@ -50,6 +50,8 @@ pub struct RelaySettings {
     pub command_timeout: Duration,
     /// For the relay to take the next piece of the message.
     pub data_timeout: Duration,
+    /// For a relay's last words before it hangs up, and for our goodbye.
+    pub farewell_timeout: Duration,
     /// For the answer to the final dot: long, because giving up early makes duplicates.
     pub final_timeout: Duration,
 }
@@ -103,6 +105,7 @@ impl RelaySettings {
             connect_timeout: Duration::from_secs(30),
             command_timeout: Duration::from_secs(30),
             data_timeout: Duration::from_secs(180),
+            farewell_timeout: Duration::from_secs(2),
             final_timeout: Duration::from_secs(600),
         }
     }

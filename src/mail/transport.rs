@@ -33,9 +33,6 @@ use super::{
     wire::{check_bytes, dot_stuffed},
 };
 
-/// How long to listen for a reason after a write has failed.
-const LAST_WORDS: Duration = Duration::from_secs(2);
-
 /// A relay: settings and the TLS trust that goes with them.
 #[derive(Clone)]
 pub struct Relay {
@@ -136,6 +133,7 @@ impl Relay {
             usable: true,
             final_timeout: s.final_timeout,
             data_timeout: s.data_timeout,
+            farewell_timeout: s.farewell_timeout,
         })
     }
 
@@ -157,6 +155,7 @@ pub struct SmtpConnection {
     usable: bool,
     final_timeout: Duration,
     data_timeout: Duration,
+    farewell_timeout: Duration,
 }
 
 impl std::fmt::Debug for SmtpConnection {
@@ -215,7 +214,7 @@ impl SmtpConnection {
         }
         if let Err((dot_is_out, problem)) = self.write_message(bytes).await {
             // A relay that tires of a message says why and hangs up while we still write.
-            let last_words = self.conversation.inbox.reply(&mut self.conversation.socket, LAST_WORDS).await;
+            let last_words = self.conversation.inbox.reply(&mut self.conversation.socket, self.farewell_timeout).await;
             return match last_words {
                 Ok(reply) if reply.is_refusal() => refused(Stage::Message, &reply),
                 _ if dot_is_out => Outcome::Uncertain(problem),
@@ -241,8 +240,8 @@ impl SmtpConnection {
     pub async fn quit(mut self) {
         if self.usable {
             let farewell = self.conversation.write(b"QUIT\r\n");
-            let _ = tokio::time::timeout(Duration::from_secs(1), farewell).await;
-            let _ = tokio::time::timeout(Duration::from_secs(1), self.conversation.socket.shutdown()).await;
+            let _ = tokio::time::timeout(self.farewell_timeout / 2, farewell).await;
+            let _ = tokio::time::timeout(self.farewell_timeout / 2, self.conversation.socket.shutdown()).await;
         }
     }
 

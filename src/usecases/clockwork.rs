@@ -12,20 +12,17 @@ use crate::store::{ReadTx, WriteTx};
 use super::record::{Occasion, Person, apply};
 use super::{Error, Services};
 
-/// Rows looked at in one call.
-const PIECE: i64 = 200;
-
 /// Ends consents that have run to their end (EX-03); says how many.
 pub async fn expire_due(services: &Services, scope: ControllerScope) -> Result<usize, Error> {
-    let now = services.clock.now();
-    let due = services.store.read(move |tx: &mut ReadTx<'_>| tx.ended_consents(scope, now, PIECE)).await?;
+    let (now, most) = (services.clock.now(), services.rules.pieces.clock);
+    let due = services.store.read(move |tx: &mut ReadTx<'_>| tx.ended_consents(scope, now, most)).await?;
     each(services, scope, due, Command::Expire).await
 }
 
 /// Closes requests that nobody confirmed in time (DO-03); says how many.
 pub async fn lapse_due(services: &Services, scope: ControllerScope) -> Result<usize, Error> {
-    let now = services.clock.now();
-    let due = services.store.read(move |tx: &mut ReadTx<'_>| tx.lapsed_requests(scope, now, PIECE)).await?;
+    let (now, most) = (services.clock.now(), services.rules.pieces.clock);
+    let due = services.store.read(move |tx: &mut ReadTx<'_>| tx.lapsed_requests(scope, now, most)).await?;
     each(services, scope, due, Command::Lapse).await
 }
 
@@ -68,9 +65,9 @@ async fn each(
 /// Erases people of whom nothing is on record but sign-ups that were never confirmed, some time after these lapsed
 /// (DO-03); says how many.
 pub async fn forget_unconfirmed(services: &Services, scope: ControllerScope) -> Result<usize, Error> {
-    let now = services.clock.now();
+    let (now, most) = (services.clock.now(), services.rules.pieces.clock);
     let before = now.minus(services.rules.unconfirmed_purge_after);
-    let candidates = services.store.read(move |tx: &mut ReadTx<'_>| tx.never_confirmed(scope, before, PIECE)).await?;
+    let candidates = services.store.read(move |tx: &mut ReadTx<'_>| tx.never_confirmed(scope, before, most)).await?;
     let mut forgotten = 0;
     for subject in candidates {
         forgotten += services

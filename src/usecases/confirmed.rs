@@ -17,9 +17,6 @@ use super::record::Person;
 use super::shape::purpose_named;
 use super::{Error, Services};
 
-/// People read at once.
-const PAGE: i64 = 1000;
-
 /// A person on the list. Holds personal data and does not print.
 pub struct ConfirmedPerson {
     /// The address, as sent.
@@ -62,12 +59,12 @@ pub async fn confirmed_page(
     after: Option<SubjectId>,
     now: Timestamp,
 ) -> Result<ConfirmedPage, Error> {
-    let keys = services.keys.of(scope).await?;
+    let (keys, most) = (services.keys.of(scope).await?, services.rules.pieces.confirmed);
     services
         .store
         .read(move |tx: &mut ReadTx<'_>| {
-            let consents = tx.confirmed_page(scope, purpose, now, after, PAGE)?;
-            let whole = i64::try_from(consents.len()).unwrap_or(PAGE) == PAGE;
+            let consents = tx.confirmed_page(scope, purpose, now, after, most)?;
+            let whole = i64::try_from(consents.len()).unwrap_or(most) == most;
             let next = consents.last().map(|consent| consent.subject_id).filter(|_| whole);
             Ok(ConfirmedPage { people: people(tx, scope, &keys, purpose, &consents)?, next })
         })

@@ -12,9 +12,6 @@ use super::once::{Asker, OnceKey, write_once};
 use super::setup::{IssuedToken, NewController, create_controller_in, new_token};
 use super::{Error, Services};
 
-/// Link keys published at once, at most; the newest come first.
-const MOST_KEYS: i64 = 10_000;
-
 /// A controller, with a first token that has all its rights. The token is told here and never again.
 pub async fn found_controller(
     services: &Services,
@@ -47,7 +44,8 @@ pub async fn list_controllers(
 
 /// The keys by which anybody can check that a link was written here (LK-12).
 pub async fn public_keys(services: &Services) -> Result<serde_json::Value, Error> {
-    let rows = services.store.read(|tx: &mut ReadTx<'_>| tx.all_link_keys(MOST_KEYS)).await?;
+    let most = services.rules.limits.published_keys;
+    let rows = services.store.read(move |tx: &mut ReadTx<'_>| tx.all_link_keys(most)).await?;
     let mut keys = Vec::with_capacity(rows.len());
     for row in rows {
         let public = row.public_key.as_slice().try_into();

@@ -17,9 +17,6 @@ use super::{Error, Services, remap, shape};
 
 pub use crate::crypto::secret::SecretText as ApiKey;
 
-/// Destinations of one controller, at most.
-const MOST: usize = 100;
-
 /// Lists given up that are remembered for one controller, at most.
 pub(super) const MOST_FORMER: i64 = 1000;
 
@@ -115,9 +112,10 @@ pub async fn create_destination(
         webhook_secret,
         created_at: services.clock.now(),
     };
+    let most = services.rules.limits.destinations;
     let id = write_once(services, asker, key, scope.controller().uuid(), move |tx: &mut WriteTx<'_>| {
-        if tx.destinations(scope)?.len() >= MOST {
-            return Err(Error::field("client_id", format!("a controller has at most {MOST} destinations")));
+        if tx.destinations(scope)?.len() >= most {
+            return Err(Error::field("client_id", format!("a controller has at most {most} destinations")));
         }
         tx.insert_destination(&destination)?;
         Ok(destination.id)

@@ -8,11 +8,6 @@ use crate::store::{ReadTx, WriteTx};
 use super::once::{Asker, OnceKey, write_once};
 use super::{Error, Services, shape};
 
-/// Forms of one controller, at most.
-const MOST: usize = 500;
-/// Origins, and addresses to lead back to, of one form, at most.
-const MOST_ADDRESSES: usize = 20;
-
 /// A form to be.
 #[derive(Debug, Clone)]
 pub struct NewForm {
@@ -44,6 +39,7 @@ pub struct FormChange {
 /// Creates a form with a key of its own.
 pub async fn create_form(services: &Services, asker: Asker, key: Option<OnceKey>, new: NewForm) -> Result<Form, Error> {
     let scope = asker.scope.ok_or(Error::UnknownCredential)?;
+    let (most, most_addresses) = (services.rules.limits.forms, services.rules.limits.form_addresses);
     let form = Form {
         id: FormId::from_uuid(services.ids.row()),
         // 128 random bits: nobody finds a form by trying. It names the form and is no credential (AP-09).
@@ -51,14 +47,14 @@ pub async fn create_form(services: &Services, asker: Asker, key: Option<OnceKey>
         name: shape::line("name", &new.name, 100)?,
         notice: new.notice,
         sender: new.sender,
-        origins: origins(&new.origins)?,
-        return_urls: return_urls(&new.return_urls)?,
+        origins: origins(&new.origins, most_addresses)?,
+        return_urls: return_urls(&new.return_urls, most_addresses)?,
         disabled: false,
         created_at: services.clock.now(),
     };
     let id = write_once(services, asker, key, scope.controller().uuid(), move |tx: &mut WriteTx<'_>| {
-        if tx.forms(scope)?.len() >= MOST {
-            return Err(Error::field("name", format!("a controller has at most {MOST} forms")));
+        if tx.forms(scope)?.len() >= most {
+            return Err(Error::field("name", format!("a controller has at most {most} forms")));
         }
         check_references(tx, scope, &form)?;
         tx.insert_form(scope, &form)?;
@@ -68,21 +64,22 @@ pub async fn create_form(services: &Services, asker: Asker, key: Option<OnceKey>
     find_form(services, scope, id).await
 }
 
-fn origins(list: &[String]) -> Result<Vec<String>, Error> {
-    addresses("origins", list, shape::origin)
+fn origins(list: &[String], most: usize) -> Result<Vec<String>, Error> {
+    addresses("origins", list, most, shape::origin)
 }
 
-fn return_urls(list: &[String]) -> Result<Vec<String>, Error> {
-    addresses("return_urls", list, shape::web_address)
+fn return_urls(list: &[String], most: usize) -> Result<Vec<String>, Error> {
+    addresses("return_urls", list, most, shape::web_address)
 }
 
 fn addresses(
     field: &str,
     list: &[String],
+    most: usize,
     check: impl Fn(&str, &str) -> Result<String, Error>,
 ) -> Result<Vec<String>, Error> {
-    if list.len() > MOST_ADDRESSES {
-        return Err(Error::field(field, format!("at most {MOST_ADDRESSES}")));
+    if list.len() > most {
+        return Err(Error::field(field, format!("at most {most}")));
     }
     list.iter().enumerate().map(|(index, text)| check(&format!("{field}[{index}]"), text)).collect()
 }
@@ -101,8 +98,9 @@ pub async fn change_form(
     change: FormChange,
 ) -> Result<Form, Error> {
     let name = change.name.map(|text| shape::line("name", &text, 100)).transpose()?;
-    let origins = change.origins.map(|list| origins(&list)).transpose()?;
-    let return_urls = change.return_urls.map(|list| return_urls(&list)).transpose()?;
+    let most = services.rules.limits.form_addresses;
+    let origins = change.origins.map(|list| origins(&list, most)).transpose()?;
+    let return_urls = change.return_urls.map(|list| return_urls(&list, most)).transpose()?;
     services
         .store
         .write(scope.controller().uuid(), move |tx: &mut WriteTx<'_>| {

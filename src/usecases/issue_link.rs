@@ -81,7 +81,7 @@ pub async fn issue_link(
 ) -> Result<IssuedLink, Error> {
     let scope = asker.scope.ok_or(Error::UnknownCredential)?;
     let now = services.clock.now();
-    let end = end_of(new.lifetime, services.rules.answer_link_max_ttl, now)?;
+    let end = end_of(new.lifetime, services.rules.answer_link_min_ttl, services.rules.answer_link_max_ttl, now)?;
     let id = LinkId::from_uuid(services.ids.random());
     let expires_at = Claims::until(LinkAction::Answer, id, end).expires().unwrap_or(end);
     let keys = services.keys.of(scope).await?;
@@ -100,16 +100,16 @@ pub async fn issue_link(
     })
 }
 
-fn end_of(lifetime: Option<Lifetime>, most: Duration, now: Timestamp) -> Result<Timestamp, Error> {
+fn end_of(lifetime: Option<Lifetime>, least: Duration, most: Duration, now: Timestamp) -> Result<Timestamp, Error> {
     let latest = now.plus(most);
     let end = match lifetime {
         None => latest,
         Some(Lifetime::Seconds(seconds)) => now.plus(Duration::from_secs(seconds)),
         Some(Lifetime::Period(period)) => period.after(now),
     };
-    if end < now.plus(Duration::from_secs(60)) || end > latest {
-        let days = most.as_secs() / 86_400;
-        return Err(Error::field("expires_in", format!("expected one minute to {days} days")));
+    if end < now.plus(least) || end > latest {
+        let (least, days) = (least.as_secs(), most.as_secs() / 86_400);
+        return Err(Error::field("expires_in", format!("expected {least} seconds to {days} days")));
     }
     Ok(end)
 }

@@ -15,6 +15,7 @@ pub mod forms;
 pub mod imports;
 pub mod issue_link;
 pub mod keys;
+pub mod limits;
 pub mod linked;
 pub mod nonce;
 pub mod notices;
@@ -51,6 +52,7 @@ use crate::store::Store;
 
 pub use error::Error;
 pub use keys::Keys;
+pub use limits::{Limits, Pieces};
 pub use rules::Rules;
 
 pub use crate::mail::RelayPool;

@@ -12,11 +12,6 @@ use crate::store::{ReadTx, WriteTx};
 use super::once::{Asker, OnceKey, write_once};
 use super::{Error, Services, refresh, shape};
 
-/// Policies of one controller, at most.
-const MOST: usize = 100;
-/// Versions of one policy, at most.
-const MOST_VERSIONS: usize = 1000;
-
 /// A policy to be.
 #[derive(Debug, Clone)]
 pub struct NewPolicy {
@@ -70,9 +65,10 @@ pub async fn create_policy(
         name: shape::line("name", &new.name, 200)?,
         created_at: services.clock.now(),
     };
+    let most = services.rules.limits.policies;
     let id = write_once(services, asker, key, scope.controller().uuid(), move |tx: &mut WriteTx<'_>| {
-        if tx.policies(scope)?.len() >= MOST {
-            return Err(Error::field("slug", format!("a controller has at most {MOST} policies")));
+        if tx.policies(scope)?.len() >= most {
+            return Err(Error::field("slug", format!("a controller has at most {most} policies")));
         }
         tx.insert_policy(&policy).map_err(Error::taken("the short name"))?;
         Ok(policy.id)
@@ -116,10 +112,11 @@ pub async fn upload_version(
         material: upload.material,
         created_at: now,
     };
+    let most = services.rules.limits.policy_versions;
     let id = write_once(services, asker, key, scope.controller().uuid(), move |tx: &mut WriteTx<'_>| {
         tx.policy(scope, policy)?;
-        if tx.policy_versions(scope, policy)?.len() >= MOST_VERSIONS {
-            return Err(Error::field("label", format!("a policy has at most {MOST_VERSIONS} versions")));
+        if tx.policy_versions(scope, policy)?.len() >= most {
+            return Err(Error::field("label", format!("a policy has at most {most} versions")));
         }
         tx.insert_policy_version(&version).map_err(Error::taken("the label in this language"))?;
         if version.material {

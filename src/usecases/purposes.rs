@@ -11,9 +11,6 @@ use crate::store::{ReadTx, WriteTx};
 use super::once::{Asker, OnceKey, write_once};
 use super::{Error, Services};
 
-/// Purposes of one controller, at most.
-const MOST: usize = 100;
-
 /// A purpose to be.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct NewPurpose {
@@ -57,9 +54,10 @@ pub async fn create_purpose(
         double_opt_in: new.double_opt_in,
         mail_corporate: new.mail_corporate,
     };
+    let most = services.rules.limits.purposes;
     let made = write_once(services, asker, key, scope.controller().uuid(), move |tx: &mut WriteTx<'_>| {
-        if tx.purposes(scope)?.len() >= MOST {
-            return Err(Error::field("slug", format!("a controller has at most {MOST} purposes")));
+        if tx.purposes(scope)?.len() >= most {
+            return Err(Error::field("slug", format!("a controller has at most {most} purposes")));
         }
         tx.insert_purpose(scope, &purpose, now).map_err(Error::taken("the short name"))?;
         Ok(purpose.id)

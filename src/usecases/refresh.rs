@@ -21,8 +21,6 @@ use super::{Error, Services};
 
 /// Behind mails and synchronisation: nobody waits for it.
 const LANE: i16 = 2;
-/// Consents in one transaction.
-const CHUNK: i64 = 200;
 
 /// Asks for the refresh of what came before this policy version or notice, from `due_at` on.
 pub(super) fn ask_for(
@@ -70,12 +68,13 @@ fn publication(tx: &mut ReadTx<'_>, scope: ControllerScope, published: Uuid) -> 
 /// Marks one piece of the consents that a publication concerns; says whether there is more to do.
 pub async fn refresh_chunk(services: &Services, scope: ControllerScope, published: Uuid) -> Result<bool, Error> {
     let (house, keys, now) = (services.clone(), services.keys.of(scope).await?, services.clock.now());
+    let most = services.rules.pieces.refresh;
     services
         .store
         .write(published, move |tx: &mut WriteTx<'_>| {
             let Some(publication) = publication(tx, scope, published)? else { return Ok(false) };
             let Publication { source, notices, policy_versions } = publication;
-            let mut found = tx.consents_to_refresh(scope, &notices, &policy_versions, CHUNK)?;
+            let mut found = tx.consents_to_refresh(scope, &notices, &policy_versions, most)?;
             // People are locked in the order of their ids, as everywhere, so that two instances with pieces in common
             // wait for each other in turn and not in a circle.
             found.sort_unstable();
@@ -94,7 +93,7 @@ pub async fn refresh_chunk(services: &Services, scope: ControllerScope, publishe
                     Err(error) => return Err(error),
                 }
             }
-            Ok(marked > 0 && i64::try_from(found.len()).unwrap_or(CHUNK) >= CHUNK)
+            Ok(marked > 0 && i64::try_from(found.len()).unwrap_or(most) >= most)
         })
         .await
 }

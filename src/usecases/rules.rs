@@ -2,28 +2,24 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use super::limits::{Limits, Pieces};
 
 /// Every time constant and limit of the use cases, with its default.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone)]
 pub struct Rules {
     /// How long a confirmation link works (LK-06): 7 days.
-    #[serde(with = "humantime_serde")]
     pub confirm_link_ttl: Duration,
     /// How long after that an unconfirmed person's details are kept (DO-03): 7 days.
-    #[serde(with = "humantime_serde")]
     pub unconfirmed_purge_after: Duration,
     /// How long an answer link works at most; the round's deadline may end it earlier: 60 days.
-    #[serde(with = "humantime_serde")]
     pub answer_link_max_ttl: Duration,
+    /// How short a life a site may ask for such a link: 60 seconds.
+    pub answer_link_min_ttl: Duration,
     /// How long an opened page may be sent (LK-04): 30 minutes.
-    #[serde(with = "humantime_serde")]
     pub page_nonce_ttl: Duration,
     /// A yes that comes sooner after its page is asked for again (LK-05): 2 seconds.
-    #[serde(with = "humantime_serde")]
     pub minimum_dwell: Duration,
     /// One confirmation mail per form and address in this time (DO-06): 24 hours.
-    #[serde(with = "humantime_serde")]
     pub confirmation_gap: Duration,
     /// Confirmation mails to one address per controller and day (DO-06): 3.
     pub confirmations_per_controller_day: u32,
@@ -34,13 +30,12 @@ pub struct Rules {
     /// Confirmation mails that one form may cause per day (DO-06): 100,000.
     pub confirmations_per_form_day: u32,
     /// One re-permission mail per person and purpose in this time (RP-07): 60 days.
-    #[serde(with = "humantime_serde")]
     pub ask_cooldown: Duration,
+    /// When an upload that broke off is forgotten; longer than an upload may take: one hour.
+    pub unfinished_upload_after: Duration,
     /// How long the answer to an `Idempotency-Key` is kept (AP-02): 24 hours.
-    #[serde(with = "humantime_serde")]
     pub idempotency_retention: Duration,
     /// How long opened keys are used before they are read again, so that a rotation elsewhere is seen: 30 seconds.
-    #[serde(with = "humantime_serde")]
     pub key_refresh: Duration,
     /// Rows of one uploaded list: 1,000,000.
     pub import_rows: u32,
@@ -56,6 +51,10 @@ pub struct Rules {
     pub provider_base_url: String,
     /// Keep a client's whole network address as evidence rather than its network (PF-04): no.
     pub evidence_full_address: bool,
+    /// How many, and how large.
+    pub limits: Limits,
+    /// How much at once.
+    pub pieces: Pieces,
 }
 
 impl Default for Rules {
@@ -65,6 +64,7 @@ impl Default for Rules {
             confirm_link_ttl: days(7),
             unconfirmed_purge_after: days(7),
             answer_link_max_ttl: days(60),
+            answer_link_min_ttl: Duration::from_secs(60),
             page_nonce_ttl: Duration::from_secs(30 * 60),
             minimum_dwell: Duration::from_secs(2),
             confirmation_gap: days(1),
@@ -73,6 +73,7 @@ impl Default for Rules {
             confirmations_per_network_day: 1000,
             confirmations_per_form_day: 100_000,
             ask_cooldown: days(60),
+            unfinished_upload_after: Duration::from_secs(3600),
             idempotency_retention: days(1),
             key_refresh: Duration::from_secs(30),
             import_rows: 1_000_000,
@@ -82,6 +83,8 @@ impl Default for Rules {
             page_size_max: 500,
             provider_base_url: "https://api.createsend.com".to_owned(),
             evidence_full_address: false,
+            limits: Limits::default(),
+            pieces: Pieces::default(),
         }
     }
 }

@@ -8,9 +8,6 @@ use crate::store::{ReadTx, WriteTx};
 use super::once::{Asker, OnceKey, write_once};
 use super::{Error, Services, shape};
 
-/// Senders of one controller, at most.
-const MOST: usize = 100;
-
 /// A sender to be.
 #[derive(Clone)]
 pub struct NewSender {
@@ -41,9 +38,10 @@ pub async fn create_sender(
         postal: shape::line("postal", &new.postal, 200)?,
         created_at: services.clock.now(),
     };
+    let most = services.rules.limits.senders;
     let id = write_once(services, asker, key, scope.controller().uuid(), move |tx: &mut WriteTx<'_>| {
-        if tx.senders(scope)?.len() >= MOST {
-            return Err(Error::field("name", format!("a controller has at most {MOST} senders")));
+        if tx.senders(scope)?.len() >= most {
+            return Err(Error::field("name", format!("a controller has at most {most} senders")));
         }
         tx.insert_sender(&sender)?;
         Ok(sender.id)

@@ -10,9 +10,6 @@ use super::once::{Asker, OnceKey, write_once};
 use super::setup::{IssuedToken, new_token};
 use super::{Error, Services, shape};
 
-/// Tokens in force of one controller, at most.
-const MOST: usize = 200;
-
 /// A token to be.
 #[derive(Debug, Clone)]
 pub struct NewToken {
@@ -44,6 +41,7 @@ pub async fn issue_token(
     scopes.sort_unstable();
     scopes.dedup();
     let (row, issued) = new_token(services, Some(scope), &name, &scopes, new.expires_at);
+    let most = services.rules.limits.tokens;
     let issued = write_once(services, asker, key, scope.controller().uuid(), move |tx: &mut WriteTx<'_>| {
         let own = tx.token(Some(scope), asker.token)?.scopes;
         if let Some(index) = scopes.iter().position(|wanted| !own.split(' ').any(|name| name == wanted.name())) {
@@ -51,8 +49,8 @@ pub async fn issue_token(
             return Err(Error::field("scopes", what));
         }
         let in_force = tx.tokens_in_force(scope, now)?;
-        if in_force >= i64::try_from(MOST).unwrap_or(i64::MAX) {
-            return Err(Error::field("name", format!("a controller has at most {MOST} tokens in force")));
+        if in_force >= i64::try_from(most).unwrap_or(i64::MAX) {
+            return Err(Error::field("name", format!("a controller has at most {most} tokens in force")));
         }
         tx.insert_token(&row)?;
         Ok(issued.clone())

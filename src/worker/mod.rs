@@ -69,6 +69,12 @@ pub struct WorkerSettings {
     pub sync_workers: usize,
     /// How long a list is read while others wait.
     pub import_turn: Duration,
+    /// Lists read at once.
+    pub import_workers: usize,
+    /// Rounds frozen at once.
+    pub launch_workers: usize,
+    /// Material changes carried out at once.
+    pub refresh_workers: usize,
     /// Attempts at a mail (threat-model section 5).
     pub mail_attempts: u32,
     /// Age at which a mail is given up.
@@ -96,6 +102,9 @@ impl Default for WorkerSettings {
             mails_in_hand: 32,
             sync_workers: 4,
             import_turn: Duration::from_secs(5),
+            import_workers: 2,
+            launch_workers: 1,
+            refresh_workers: 1,
             mail_attempts: 8,
             max_age: Duration::from_secs(72 * 3600),
             retry_first: Duration::from_secs(5),
@@ -138,8 +147,13 @@ impl Worker {
             tracing::warn!("no mail relay is configured: mails wait in the outbox");
         }
         lanes.spawn(self.clone().lane(TaskKind::Sync, self.settings.sync_workers, stop.clone()));
-        for kind in [TaskKind::Import, TaskKind::Launch, TaskKind::Refresh, TaskKind::Remap] {
-            lanes.spawn(self.clone().lane(kind, 1, stop.clone()));
+        for (kind, hands) in [
+            (TaskKind::Import, self.settings.import_workers),
+            (TaskKind::Launch, self.settings.launch_workers),
+            (TaskKind::Refresh, self.settings.refresh_workers),
+            (TaskKind::Remap, self.settings.refresh_workers),
+        ] {
+            lanes.spawn(self.clone().lane(kind, hands, stop.clone()));
         }
         lanes.spawn(timetable::run(self.clone(), stop));
         while lanes.join_next().await.is_some() {}

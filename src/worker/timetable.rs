@@ -1,8 +1,6 @@
 //! Recurring work: leases that ran out are given back, consents end, requests lapse, rounds close, old things go. Every
 //! instance runs it; each piece is harmless when two run it at once.
 
-use std::time::Duration;
-
 use tokio::sync::watch;
 
 use crate::domain::ids::ControllerScope;
@@ -13,9 +11,6 @@ use crate::usecases::clockwork::{expire_due, forget_old, forget_unconfirmed, lap
 use crate::usecases::imports::forget_unfinished;
 
 use super::Worker;
-
-/// An upload that is not whole after this time has broken off; four times what one may take.
-const UPLOADS_END: Duration = Duration::from_secs(3600);
 
 pub(super) async fn run(worker: Worker, mut stop: watch::Receiver<bool>) {
     while !*stop.borrow() {
@@ -36,7 +31,7 @@ async fn look_after(worker: &Worker, scope: ControllerScope) -> Result<(), Error
     lapse_due(services, scope).await?;
     close_due(services, scope, services.clock.now()).await?;
     forget_unconfirmed(services, scope).await?;
-    forget_unfinished(services, scope, UPLOADS_END).await?;
+    forget_unfinished(services, scope).await?;
     Ok(())
 }
 

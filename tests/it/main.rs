@@ -17,6 +17,7 @@ mod house;
 mod idempotency;
 mod imports;
 mod kills;
+mod limits;
 mod mail_smtp;
 mod openapi;
 mod people;

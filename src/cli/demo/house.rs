@@ -17,8 +17,16 @@ use super::world::World;
 
 const KEY_FILE: &str = "root.key";
 /// What of the environment the demo heeds. The rest (relay, provider, addresses, keys) would lead out of the box.
-const HEEDED: [&str; 6] =
-    ["DATABASE_URL", "RECONSENT_LOG_", "RECONSENT_STORE_", "RECONSENT_HTTP_", "RECONSENT_RULES_", "RECONSENT_OUTBOX_"];
+const HEEDED: [&str; 8] = [
+    "DATABASE_URL",
+    "RECONSENT_LOG_",
+    "RECONSENT_STORE_",
+    "RECONSENT_HTTP_",
+    "RECONSENT_RULES_",
+    "RECONSENT_LIMITS_",
+    "RECONSENT_PIECES_",
+    "RECONSENT_OUTBOX_",
+];
 
 /// The listeners of the house and of the customer's site.
 pub(super) struct Doors {

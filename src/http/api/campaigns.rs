@@ -29,10 +29,8 @@ pub struct CampaignRequest {
     #[validate(length(min = 1, max = 200, message = "1 to 200 characters"))]
     pub name: String,
     /// Purposes by short name or id, in the order asked; each must be on the notice, and one at least be marketing.
-    #[validate(length(min = 1, max = 6, message = "1 to 6 purposes"))]
     pub purposes: Vec<String>,
     /// Uploads whose people are the audience.
-    #[validate(length(min = 1, max = 50, message = "1 to 50 uploads"))]
     pub import_ids: Vec<String>,
     /// The notice shown on the answer page.
     pub notice_id: String,

@@ -25,9 +25,6 @@ use crate::usecases::once::Asker;
 use crate::usecases::sign_up::{Choice, Submission};
 use crate::usecases::site_consent::{Shown, record_site_consent};
 
-/// Bytes of the site's own evidence, as JSON.
-const EVIDENCE_BYTES: usize = 8 * 1024;
-
 /// Choices that a person made on the site, handed in by the site's server.
 #[derive(Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -145,7 +142,7 @@ fn read(services: &Services, request: ConsentRequest) -> Result<(Shown, Submissi
     if request.choices.is_empty() {
         faults.push(FieldFault::new("choices", "choose yes or no for at least one purpose"));
     }
-    let fields = check_custom(&request.fields).unwrap_or_else(|fault| {
+    let fields = check_custom(&services.rules.limits, &request.fields).unwrap_or_else(|fault| {
         faults.push(fault);
         None
     });
@@ -208,8 +205,9 @@ fn evidence(services: &Services, request: &ConsentRequest, faults: &mut Vec<Fiel
     }
     if let Some(held) = &request.evidence {
         let held = Value::Object(held.clone());
-        if held.to_string().len() > EVIDENCE_BYTES {
-            faults.push(FieldFault::new("evidence", "at most 8 KiB of JSON"));
+        let most = services.rules.limits.evidence_bytes;
+        if held.to_string().len() > most {
+            faults.push(FieldFault::new("evidence", format!("at most {most} bytes of JSON")));
         }
         kept.insert("held_by_site".to_owned(), held);
     }

@@ -29,11 +29,9 @@ pub struct FormRequest {
     pub sender_id: String,
     /// Exact origins of the sites whose pages may post it from a script, such as `https://www.example.org`.
     #[serde(default)]
-    #[validate(length(max = 20, message = "at most 20"))]
     pub origins: Vec<String>,
     /// Exact addresses that it may lead back to.
     #[serde(default)]
-    #[validate(length(max = 20, message = "at most 20"))]
     pub return_urls: Vec<String>,
 }
 
@@ -52,11 +50,9 @@ pub struct FormPatch {
     pub sender_id: Option<String>,
     /// Exact origins, in place of those before.
     #[serde(default)]
-    #[validate(length(max = 20, message = "at most 20"))]
     pub origins: Option<Vec<String>>,
     /// Exact addresses to lead back to, in place of those before.
     #[serde(default)]
-    #[validate(length(max = 20, message = "at most 20"))]
     pub return_urls: Option<Vec<String>>,
     /// Whether it takes no more sign-ups.
     #[serde(default)]

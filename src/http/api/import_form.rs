@@ -11,17 +11,9 @@ use crate::domain::name::is_unsafe_in_a_line;
 use crate::domain::time::Timestamp;
 use crate::http::problem::{Kind, Problem};
 use crate::store::rows::ImportKind;
+use crate::usecases::Limits;
 use crate::usecases::error::FieldFault;
-use crate::usecases::imports::{DOCUMENT_BYTES, NewImport};
-
-/// Bytes of one text part of a form.
-const TEXT_BYTES: usize = 8 * 1024;
-
-/// Parts of a form, at most.
-const PARTS: usize = 32;
-
-/// Characters of the statement, at most.
-const STATEMENT: usize = 2000;
+use crate::usecases::imports::NewImport;
 
 /// What an import is, and what its uploader declares for every row that does not say otherwise. What is missing means
 /// that there is no evidence, and nobody is mailed on that.
@@ -78,7 +70,7 @@ impl ImportFields {
     }
 
     /// The fields as types; every fault is named.
-    pub fn read(self) -> Result<NewImport, Problem> {
+    pub fn read(self, limits: &Limits) -> Result<NewImport, Problem> {
         let mut faults = Vec::new();
         let kind = match self.kind.as_deref().map(ImportKind::from_name) {
             Some(Some(kind)) => Some(kind),
@@ -134,7 +126,7 @@ impl ImportFields {
         };
         let declaration = Declaration {
             claimed,
-            statement: line("statement", self.statement, STATEMENT),
+            statement: line("statement", self.statement, limits.import_statement_characters),
             attester: line("attester", self.attester, MAX_TEXT),
             document_sha256: None,
         };
@@ -176,17 +168,17 @@ pub fn broken() -> Problem {
 
 /// Reads a form's parts until the file comes. Everything about the file has to stand before it, as its rows are taken
 /// in while they arrive.
-pub async fn read_head(mut fields: ImportFields, form: &mut Multipart) -> Result<FormHead, Problem> {
+pub async fn read_head(limits: &Limits, mut fields: ImportFields, form: &mut Multipart) -> Result<FormHead, Problem> {
     let mut document = None;
-    for _ in 0..PARTS {
+    for _ in 0..limits.import_form_parts {
         let Some(part) = form.next().await else { return Err(fault("file", "the form has no file")) };
         let part = part.map_err(|_| broken())?;
         let name = part.name().unwrap_or_default().to_owned();
         match name.as_str() {
-            "file" => return Ok(FormHead { new: fields.read()?, document, file: part }),
+            "file" => return Ok(FormHead { new: fields.read(limits)?, document, file: part }),
             "document" if document.is_some() => return Err(fault("document", "comes twice")),
             "document" => {
-                let bytes = read_part(part, "document", DOCUMENT_BYTES).await?;
+                let bytes = read_part(part, "document", limits.import_document_bytes).await?;
                 // A form sends an empty part for a file that was not chosen.
                 document = (!bytes.is_empty()).then_some(bytes);
             }
@@ -197,12 +189,12 @@ pub async fn read_head(mut fields: ImportFields, form: &mut Multipart) -> Result
                 if slot.is_some() {
                     return Err(fault(&name, "comes twice"));
                 }
-                let bytes = read_part(part, &name, TEXT_BYTES).await?;
+                let bytes = read_part(part, &name, limits.import_text_bytes).await?;
                 *slot = Some(String::from_utf8(bytes).map_err(|_| fault(&name, "is not UTF-8"))?);
             }
         }
     }
-    Err(Problem::with(Kind::BadRequest, format!("more than {PARTS} parts")))
+    Err(Problem::with(Kind::BadRequest, format!("more than {} parts", limits.import_form_parts)))
 }
 
 async fn read_part(mut part: Field, name: &str, most: usize) -> Result<Vec<u8>, Problem> {

@@ -22,12 +22,6 @@ use crate::usecases::imports::{
 use crate::usecases::once::Asker;
 use crate::usecases::{Error, Services};
 
-/// Rows in a preview.
-const PREVIEW_ROWS: usize = 20;
-
-/// Bytes of a list to preview: 1 MiB. The top of a longer list is enough.
-const PREVIEW_BYTES: usize = 1024 * 1024;
-
 /// An import, and how far it is.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ImportView {
@@ -161,12 +155,12 @@ pub async fn create(
     expect_media(&request, &["text/csv", "multipart/form-data"])?;
     let fields = fields.into_inner();
     let upload = if media_type(&request) == "text/csv" {
-        let mut upload = Upload::begin(&services, who.scope, fields.read()?, None).await?;
+        let mut upload = Upload::begin(&services, who.scope, fields.read(&services.rules.limits)?, None).await?;
         let poured = pour(&mut upload, payload).await;
         settle(upload, poured).await?
     } else {
         let mut form = Multipart::new(request.headers(), payload.into_inner());
-        let head = read_head(fields, &mut form).await?;
+        let head = read_head(&services.rules.limits, fields, &mut form).await?;
         let mut upload = Upload::begin(&services, who.scope, head.new, head.document).await?;
         let mut poured = pour(&mut upload, head.file).await;
         if poured.is_ok() {
@@ -225,9 +219,10 @@ pub async fn preview(
     payload: Payload,
 ) -> Result<Json<PreviewView>, Problem> {
     expect_media(&request, &["text/csv"])?;
-    let new = fields.into_inner().read()?;
-    let bytes = read_body(&request, payload.into_inner(), PREVIEW_BYTES).await?;
-    let trial = try_import(&services, who.scope, new, &bytes, PREVIEW_ROWS).await?;
+    let limits = &services.rules.limits;
+    let new = fields.into_inner().read(limits)?;
+    let bytes = read_body(&request, payload.into_inner(), limits.preview_bytes).await?;
+    let trial = try_import(&services, who.scope, new, &bytes, limits.preview_rows).await?;
     let rows = trial.rows.into_iter().map(|row| ImportRowView {
         row: row.line,
         outcome: row.outcome.name().to_owned(),

@@ -206,7 +206,7 @@ async fn post(
         return trouble(problem.status_code(), Frame::neutral(lang), Trouble::Unreadable);
     }
     let fields = match read_body(request, payload.into_inner(), limit).await {
-        Ok(body) => form_fields(&body),
+        Ok(body) => form_fields(&services.rules.limits, &body),
         Err(problem) => return trouble(problem.status_code(), Frame::neutral(lang), Trouble::Unreadable),
     };
     let Some(fields) = fields else {

@@ -25,7 +25,7 @@ use crate::usecases::error::FieldFault;
 use crate::usecases::nonce::{self, PageSeal};
 use crate::usecases::open_form::{OpenForm, open_form};
 use crate::usecases::sign_up::{Choice, Submission, sign_up};
-use crate::usecases::{Error, Services};
+use crate::usecases::{Error, Limits, Services};
 
 use super::{choices, evidence, failure, field, form_fields, frame_of, network_of, page, trouble};
 
@@ -149,7 +149,7 @@ async fn post_form(services: &Services, open: OpenForm, client: ClientInfo, body
     if !origin_fits(services, &open, &client) {
         return trouble(StatusCode::FORBIDDEN, frame(), Trouble::NotAllowed);
     }
-    let Some(fields) = form_fields(body) else {
+    let Some(fields) = form_fields(&services.rules.limits, body) else {
         return trouble(StatusCode::BAD_REQUEST, frame(), Trouble::Unreadable);
     };
     let (email_text, name_text) = (field(&fields, "email").to_owned(), field(&fields, "name").to_owned());
@@ -197,7 +197,7 @@ async fn post_form(services: &Services, open: OpenForm, client: ClientInfo, body
     if !field(&fields, "website").is_empty() {
         problems.push(PageProblem::Again);
     }
-    let custom = check_custom(&custom);
+    let custom = check_custom(&services.rules.limits, &custom);
     let (Some(email), true, Ok(custom)) = (email, problems.is_empty(), custom) else {
         let html = form_page(services, &open, &email_text, &name_text, problems);
         return page(StatusCode::UNPROCESSABLE_ENTITY, html);
@@ -232,10 +232,14 @@ fn done(frame: Frame, return_to: Option<String>) -> HttpResponse {
     }
 }
 
-/// At most 20 fields of at most 500 characters, with plain names and no control characters.
-pub(in crate::http) fn check_custom(fields: &BTreeMap<String, String>) -> Result<Option<Value>, FieldFault> {
-    if fields.len() > 20 {
-        return Err(FieldFault::new("fields", "at most 20 fields"));
+/// Custom fields within the limits, with plain names and no control characters.
+pub(in crate::http) fn check_custom(
+    limits: &Limits,
+    fields: &BTreeMap<String, String>,
+) -> Result<Option<Value>, FieldFault> {
+    let (most, longest) = (limits.custom_fields, limits.custom_field_characters);
+    if fields.len() > most {
+        return Err(FieldFault::new("fields", format!("at most {most} fields")));
     }
     for (name, value) in fields {
         let plain =
@@ -243,10 +247,10 @@ pub(in crate::http) fn check_custom(fields: &BTreeMap<String, String>) -> Result
         if !plain {
             return Err(FieldFault::new("fields", "field names have 1 to 60 letters, digits, hyphens or underscores"));
         }
-        if value.chars().count() > 500 || value.chars().any(is_unsafe_in_a_line) {
+        if value.chars().count() > longest || value.chars().any(is_unsafe_in_a_line) {
             return Err(FieldFault::new(
                 format!("fields.{name}"),
-                "at most 500 characters, none of them control characters",
+                format!("at most {longest} characters, none of them control characters"),
             ));
         }
     }
@@ -322,7 +326,7 @@ async fn accept_json(
     if form.choices.is_empty() {
         faults.push(FieldFault::new("choices", "choose yes or no for at least one purpose"));
     }
-    let custom = check_custom(&form.fields).unwrap_or_else(|fault| {
+    let custom = check_custom(&services.rules.limits, &form.fields).unwrap_or_else(|fault| {
         faults.push(fault);
         None
     });

@@ -6,13 +6,10 @@ use actix_web::{HttpRequest, post};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::http::extract::{read_body, refuse_encoding};
+use crate::http::extract::{read_body, refuse_encoding, settings};
 use crate::http::problem::{Problem, ProblemBody};
 use crate::usecases::Services;
 use crate::usecases::webhook::{find, receive};
-
-/// Bytes of one delivery: a thousand events with custom fields are several megabytes (section 14.3).
-const BODY: usize = 10 * 1024 * 1024;
 
 /// What became of the batch.
 #[derive(Debug, Serialize, ToSchema)]
@@ -35,7 +32,7 @@ pub async fn campaign_monitor(
 ) -> Result<Json<HookReceipt>, Problem> {
     refuse_encoding(&request)?;
     let destination = find(&services, &secret).await?;
-    let body = read_body(&request, payload.into_inner(), BODY).await?;
+    let body = read_body(&request, payload.into_inner(), settings(&request)?.hook_body_limit).await?;
     let received = receive(&services, &destination, &body).await?;
     Ok(Json(HookReceipt { stopped: received.stopped, ignored: received.ignored }))
 }

@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 
 use crate::domain::notice::NoticeWording;
 use crate::usecases::linked::Question;
-use crate::usecases::{Error, Services, StoreFailure};
+use crate::usecases::{Error, Limits, Services, StoreFailure};
 
 use super::extract::ClientInfo;
 use super::pages::{Frame, Href, MessagePage, PolicyLink, Trouble, render_message};
@@ -125,11 +125,14 @@ pub(in crate::http) fn network(address: IpAddr) -> String {
     }
 }
 
-/// Fields of a form post; a doubled one is refused.
-fn form_fields(body: &[u8]) -> Option<Vec<(String, String)>> {
+/// Fields of a form post; a doubled one is refused, as are more or larger ones than the limits allow.
+fn form_fields(limits: &Limits, body: &[u8]) -> Option<Vec<(String, String)>> {
     let mut fields: Vec<(String, String)> = Vec::new();
     for (name, value) in url::form_urlencoded::parse(body) {
-        if fields.len() >= 100 || value.len() > 4096 || fields.iter().any(|(known, _)| *known == name) {
+        if fields.len() >= limits.form_fields
+            || value.len() > limits.form_value_bytes
+            || fields.iter().any(|(known, _)| *known == name)
+        {
             return None;
         }
         fields.push((name.into_owned(), value.into_owned()));
@@ -164,10 +167,10 @@ mod tests {
 
     #[test]
     fn doubled_fields_and_odd_choices_are_refused() {
-        assert!(form_fields(b"email=a&email=b").is_none());
-        let fields = form_fields(b"choice.news=yes&choice.offers=no&x=1").unwrap();
+        assert!(form_fields(&Limits::default(), b"email=a&email=b").is_none());
+        let fields = form_fields(&Limits::default(), b"choice.news=yes&choice.offers=no&x=1").unwrap();
         assert_eq!(choices(&fields).unwrap().len(), 2);
-        assert!(choices(&form_fields(b"choice.news=YES").unwrap()).is_none());
-        assert!(choices(&form_fields(b"choice.news=").unwrap()).is_none());
+        assert!(choices(&form_fields(&Limits::default(), b"choice.news=YES").unwrap()).is_none());
+        assert!(choices(&form_fields(&Limits::default(), b"choice.news=").unwrap()).is_none());
     }
 }

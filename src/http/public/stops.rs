@@ -75,8 +75,9 @@ pub async fn post_withdraw(
     let limit = settings(&request).map_or(64 * 1024, |settings| settings.public_body_limit);
     // A body that is too large or broken off does not hinder a stop.
     let body = read_body(&request, payload.into_inner(), limit).await.unwrap_or_default();
-    let one_click = is_one_click(&request, &body);
-    let everything = !one_click && form_fields(&body).is_some_and(|fields| field(&fields, "stop") == "all");
+    let one_click = is_one_click(&services, &request, &body);
+    let everything =
+        !one_click && form_fields(&services.rules.limits, &body).is_some_and(|fields| field(&fields, "stop") == "all");
     let (reach, method) = (
         if everything { Reach::Everything } else { Reach::This },
         if one_click { Method::OneClick } else { Method::WithdrawPage },
@@ -108,13 +109,14 @@ pub async fn post_withdraw(
 }
 
 /// The one body that RFC 8058 defines, in either of its encodings.
-fn is_one_click(request: &HttpRequest, body: &[u8]) -> bool {
+fn is_one_click(services: &Services, request: &HttpRequest, body: &[u8]) -> bool {
     match media_type(request).as_str() {
         "multipart/form-data" => {
             let text = String::from_utf8_lossy(body);
             text.contains("name=\"List-Unsubscribe\"") && text.contains("One-Click")
         }
-        _ => form_fields(body).is_some_and(|fields| field(&fields, "List-Unsubscribe") == "One-Click"),
+        _ => form_fields(&services.rules.limits, body)
+            .is_some_and(|fields| field(&fields, "List-Unsubscribe") == "One-Click"),
     }
 }
 

@@ -19,9 +19,6 @@ use super::super::permission::{OnRecord, fingerprints, judge};
 use super::super::record::Person;
 use super::super::{Error, Rules, Services};
 
-/// People looked at in one go.
-pub(super) const PIECE: usize = 500;
-
 /// Somebody in the audience, with the fingerprints of their address; none are left of somebody erased.
 #[derive(Debug, Clone)]
 pub(super) struct Somebody {
@@ -142,11 +139,12 @@ pub(super) async fn count(
     let imports = campaign.imports()?;
     let mut counted = DryRun::default();
     let mut after = None;
+    let piece = services.rules.pieces.audience;
     loop {
-        let judged = look(services, scope, campaign, after, PIECE).await?;
+        let judged = look(services, scope, campaign, after, piece).await?;
         counted.count(&judged);
         after = judged.last().map(|last| last.subject);
-        if judged.len() < PIECE || (stop_at_first && counted.eligible > 0) {
+        if judged.len() < piece || (stop_at_first && counted.eligible > 0) {
             break;
         }
     }

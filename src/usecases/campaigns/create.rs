@@ -17,11 +17,6 @@ use super::super::once::{Asker, OnceKey, write_once};
 use super::super::{Error, Services};
 use super::preview::render_sample;
 
-/// Uploads that make one audience, at most.
-const MOST_IMPORTS: usize = 50;
-/// Purposes in one round, at most: as many as fit on one page (law section 8.2).
-const MOST_PURPOSES: usize = 6;
-
 /// A round to be.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct NewCampaign {
@@ -91,8 +86,8 @@ fn check(
     check_times(new, now)?;
     let notice = tx.notice(scope, new.notice).map_err(Error::missing_reference("notice_id"))?;
     let sender = tx.sender(scope, new.sender).map_err(Error::missing_reference("sender_id"))?;
-    let purposes = find_purposes(tx, scope, &new.purposes, &notice)?;
-    let imports = find_imports(tx, scope, &new.imports)?;
+    let purposes = find_purposes(tx, scope, &new.purposes, &notice, services.rules.limits.campaign_purposes)?;
+    let imports = find_imports(tx, scope, &new.imports, services.rules.limits.campaign_imports)?;
     let template = text(new, &notice.wording.language)?;
     let campaign = Campaign {
         controller_id: scope.controller(),
@@ -136,9 +131,10 @@ fn find_purposes(
     scope: ControllerScope,
     wanted: &[String],
     notice: &Notice,
+    most: usize,
 ) -> Result<Vec<Purpose>, Error> {
-    if wanted.is_empty() || wanted.len() > MOST_PURPOSES {
-        return Err(Error::field("purposes", format!("expected 1 to {MOST_PURPOSES}")));
+    if wanted.is_empty() || wanted.len() > most {
+        return Err(Error::field("purposes", format!("expected 1 to {most}")));
     }
     let all = tx.purposes(scope)?;
     let mut found: Vec<Purpose> = Vec::with_capacity(wanted.len());
@@ -163,9 +159,14 @@ fn find_purposes(
     if faults.is_empty() { Ok(found) } else { Err(Error::Invalid(faults)) }
 }
 
-fn find_imports(tx: &mut ReadTx<'_>, scope: ControllerScope, wanted: &[ImportId]) -> Result<Vec<ImportId>, Error> {
-    if wanted.is_empty() || wanted.len() > MOST_IMPORTS {
-        return Err(Error::field("import_ids", format!("expected 1 to {MOST_IMPORTS}")));
+fn find_imports(
+    tx: &mut ReadTx<'_>,
+    scope: ControllerScope,
+    wanted: &[ImportId],
+    most: usize,
+) -> Result<Vec<ImportId>, Error> {
+    if wanted.is_empty() || wanted.len() > most {
+        return Err(Error::field("import_ids", format!("expected 1 to {most}")));
     }
     let mut found: Vec<ImportId> = Vec::with_capacity(wanted.len());
     for id in wanted {

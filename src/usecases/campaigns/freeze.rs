@@ -16,12 +16,12 @@ use crate::store::outbox::Task;
 use crate::store::{ReadTx, WriteTx};
 
 use super::super::{Error, Services};
-use super::audience::{Judged, PIECE, Somebody, judge_people, next_people};
+use super::audience::{Judged, Somebody, judge_people, next_people};
 
-/// Freezes the next 500 people of a launched round: those the gate lets pass get a member's row, a mail and its task,
+/// Freezes the next people of a launched round: those the gate lets pass get a member's row, a mail and its task,
 /// the others a member's row with the reason (RP-02). Says whether there is more to do.
 pub async fn freeze_chunk(services: &Services, scope: ControllerScope, id: CampaignId) -> Result<bool, Error> {
-    let keys = services.keys.of(scope).await?;
+    let (keys, most) = (services.keys.of(scope).await?, services.rules.pieces.audience);
     let piece = services
         .store
         .read(move |tx: &mut ReadTx<'_>| {
@@ -30,7 +30,7 @@ pub async fn freeze_chunk(services: &Services, scope: ControllerScope, id: Campa
                 return Ok::<_, Error>(None);
             }
             let imports = campaign.imports()?;
-            let people = next_people(tx, &keys, scope, &imports, campaign.freeze_cursor, PIECE)?;
+            let people = next_people(tx, &keys, scope, &imports, campaign.freeze_cursor, most)?;
             Ok(Some((campaign, people)))
         })
         .await?;
@@ -90,7 +90,7 @@ fn freeze(
     tx.enqueue(&tasks)?;
     campaign.audience_sha256 = Some(snapshot(campaign.audience_sha256.as_deref(), &members));
     campaign.freeze_cursor = members.last().map(|member| member.subject_id).or(campaign.freeze_cursor);
-    let more = people.len() == PIECE;
+    let more = people.len() == services.rules.pieces.audience;
     if !more {
         let outsiders = tx.import_outsiders(scope, &campaign.imports()?)?;
         campaign.outsiders = i32::try_from(outsiders).unwrap_or(i32::MAX);

@@ -17,9 +17,6 @@ use super::create::find_campaign;
 /// The lane of the task that freezes an audience; it has its kind to itself.
 const LAUNCH_LANE: i16 = 1;
 
-/// Rounds that one look of the clock closes, at most.
-const CLOSED_AT_ONCE: i64 = 100;
-
 /// Launches a round. If nobody in its audience may be mailed it is refused, with the reasons (PR-02), and stays a draft.
 pub async fn launch_campaign(
     services: &Services,
@@ -102,7 +99,8 @@ pub async fn act_on_campaign(
 /// Closes rounds whose deadline has come; says how many. The silent keep what they had, and it runs to its own end
 /// (RP-06); what is still queued ends at the gate.
 pub async fn close_due(services: &Services, scope: ControllerScope, now: Timestamp) -> Result<usize, Error> {
-    let due = move |tx: &mut ReadTx<'_>| tx.campaigns_past_deadline(scope, now, CLOSED_AT_ONCE);
+    let most = services.rules.pieces.rounds_closed;
+    let due = move |tx: &mut ReadTx<'_>| tx.campaigns_past_deadline(scope, now, most);
     let mut closed = 0;
     for id in services.store.read(due).await? {
         closed += services

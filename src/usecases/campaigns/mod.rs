@@ -4,7 +4,7 @@
 //! ```text
 //! create ──> dry_run ──> launch ──> freeze_chunk … ──> (the worker hands mails over) ──> close_due
 //! draft      counts      refused    members and mails,  the gate runs again              the silent keep
-//!            by reason   if nobody  500 people a commit  for each                        what they had
+//!            by reason   if nobody  a piece per commit   for each                        what they had
 //! ```
 //!
 //! Nobody here overrides the gate: there is no list of people in a round but the one it makes (RP-03).

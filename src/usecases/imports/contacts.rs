@@ -23,9 +23,6 @@ use crate::usecases::{Error, Services};
 use super::batch::{Found, Job, NeverMail, Row};
 use super::verdict::{Verdict, summarise};
 
-/// Custom fields of one person, at most.
-const MOST_FIELDS: usize = 100;
-
 /// A batch and the rows for people who seemed new when it was put together.
 pub(super) struct Contacts {
     pub rows: Arc<Vec<Row>>,
@@ -107,7 +104,7 @@ impl Contacts {
             }
             let (outcome, detail) = summarise(known.new, &verdicts, &missing);
             if outcome == RowOutcome::Updated {
-                fill_gaps(tx, &known.person, &known.found.row)?;
+                fill_gaps(tx, &known.person, &known.found.row, services.rules.limits.subject_fields)?;
             }
             report.push(job.report(known.line, Some(known.person.row.id), outcome, detail));
         }
@@ -174,7 +171,7 @@ fn changes<'a>(
 }
 
 /// Name and fields of somebody on record are only added where there are none.
-fn fill_gaps(tx: &mut WriteTx<'_>, person: &Person, row: &ListRow) -> Result<(), Error> {
+fn fill_gaps(tx: &mut WriteTx<'_>, person: &Person, row: &ListRow, most: usize) -> Result<(), Error> {
     let id = person.row.id;
     let mut name = person.row.name.clone();
     let mut changed = false;
@@ -188,7 +185,7 @@ fn fill_gaps(tx: &mut WriteTx<'_>, person: &Person, row: &ListRow) -> Result<(),
     {
         let before = all.len();
         for (key, value) in &row.fields {
-            if all.len() < MOST_FIELDS && !all.contains_key(key) {
+            if all.len() < most && !all.contains_key(key) {
                 all.insert(key.clone(), Value::from(value.as_str()));
             }
         }

@@ -32,9 +32,6 @@ pub use upload::{Upload, forget_unfinished};
 
 use super::{Error, Rules};
 
-/// Bytes of an attached document, at most: 10 MiB.
-pub const DOCUMENT_BYTES: usize = 10 * 1024 * 1024;
-
 /// An import to be.
 #[derive(Debug, Clone)]
 pub struct NewImport {
@@ -56,8 +53,13 @@ const fn list_kind(kind: ImportKind) -> ListKind {
     }
 }
 
-fn limits(rules: &Rules) -> ListLimits {
-    ListLimits { rows: rules.import_rows, ..ListLimits::default() }
+const fn limits(rules: &Rules) -> ListLimits {
+    ListLimits {
+        cell_bytes: rules.limits.import_cell_bytes,
+        columns: rules.limits.import_columns,
+        rows: rules.import_rows,
+        record_bytes: rules.limits.import_record_bytes,
+    }
 }
 
 /// The purposes with these short names.

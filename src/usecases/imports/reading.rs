@@ -23,9 +23,6 @@ use super::evidence::Evidence;
 use super::verdict::is_taken;
 use super::{chunk_row, limits, list_kind, stops};
 
-/// Rows in one commit.
-const BATCH: usize = 500;
-
 /// Bytes that the reader is given at once, so that few rows wait in memory.
 const SIP: usize = 32 * 1024;
 
@@ -177,8 +174,9 @@ impl ImportReading {
 
     /// The next rows that are not done yet; fewer than a batch only at the end.
     async fn gather(&mut self) -> Result<Vec<Row>, Error> {
-        let mut rows = Vec::with_capacity(BATCH);
-        while rows.len() < BATCH {
+        let most = self.services.rules.pieces.import_rows;
+        let mut rows = Vec::with_capacity(most);
+        while rows.len() < most {
             let Some(event) = self.events.pop_front() else {
                 if self.ending.is_some() || !self.read_on().await? {
                     break;

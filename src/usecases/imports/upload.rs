@@ -3,7 +3,6 @@
 //! `Receiving`, is read by nobody, and is forgotten later.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use zeroize::Zeroize;
 
@@ -20,9 +19,6 @@ use crate::usecases::once::{Asker, OnceKey, write_once};
 use crate::usecases::{Error, Services};
 
 use super::{NewImport, chunk_row, resolve};
-
-/// Bytes of one piece.
-const PIECE: usize = 256 * 1024;
 
 /// The number of the piece that holds the attached document.
 pub(super) const DOCUMENT: i32 = -1;
@@ -100,8 +96,8 @@ impl Upload {
         let mut digest = RunningSha256::new();
         digest.update(&declaration);
         digest.update(format!("\0{}\0{}\0{}\0", new.kind, new.name, new.purposes.join(",")).as_bytes());
-        let services = services.clone();
-        Ok(Self { services, scope, keys, id, held: Vec::with_capacity(PIECE), chunks: 0, size: 0, digest })
+        let (services, held) = (services.clone(), Vec::with_capacity(services.rules.pieces.upload_bytes));
+        Ok(Self { services, scope, keys, id, held, chunks: 0, size: 0, digest })
     }
 
     /// Whether so many bytes more are within the limit.
@@ -116,11 +112,12 @@ impl Upload {
         }
         self.size += bytes.len() as u64;
         self.digest.update(bytes);
+        let piece = self.services.rules.pieces.upload_bytes;
         while !bytes.is_empty() {
-            let (now, later) = bytes.split_at(bytes.len().min(PIECE - self.held.len()));
+            let (now, later) = bytes.split_at(bytes.len().min(piece - self.held.len()));
             self.held.extend_from_slice(now);
             bytes = later;
-            if self.held.len() == PIECE {
+            if self.held.len() == piece {
                 self.keep().await?;
             }
         }
@@ -191,11 +188,11 @@ async fn forget(services: &Services, scope: ControllerScope, id: ImportId) -> Re
         .await
 }
 
-/// Forgets uploads that broke off and were begun more than `age` ago, which has to be longer than an upload may take;
-/// says how many.
-pub async fn forget_unfinished(services: &Services, scope: ControllerScope, age: Duration) -> Result<usize, Error> {
-    let before = services.clock.now().minus(age);
-    let stale = services.store.read(move |tx: &mut ReadTx<'_>| tx.unfinished_imports(scope, before, 20)).await?;
+/// Forgets uploads that broke off and were begun longer ago than an upload may take; says how many.
+pub async fn forget_unfinished(services: &Services, scope: ControllerScope) -> Result<usize, Error> {
+    let before = services.clock.now().minus(services.rules.unfinished_upload_after);
+    let most = services.rules.pieces.uploads_forgotten;
+    let stale = services.store.read(move |tx: &mut ReadTx<'_>| tx.unfinished_imports(scope, before, most)).await?;
     for id in &stale {
         forget(services, scope, *id).await?;
     }

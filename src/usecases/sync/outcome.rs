@@ -20,9 +20,6 @@ use super::super::record::{Occasion, Person, apply};
 use super::super::{Error, Services};
 use super::plan::{Plan, Step};
 
-/// Pages of the suppression list that are read to find one address.
-const MOST_PAGES: u32 = 10;
-
 /// Refused there, as the list's owner removed them.
 const DELETED: u32 = 205;
 /// Refused there, as they unsubscribed.
@@ -139,7 +136,7 @@ async fn they_stopped(
         hold.confirm(step, None).await?;
         return start_again(account, step, row).await;
     }
-    let stopped_at = when_stopped(account, plan, step, code).await?;
+    let stopped_at = when_stopped(services, account, plan, step, code).await?;
     let newer = match (step.given_at, step.stopped_by_us, stopped_at) {
         // The stop there was our own doing, and nothing happened there since: our clock decides.
         (Some(given), Some(ours), Some((earliest, _))) if earliest <= ours => given > ours,
@@ -172,6 +169,7 @@ async fn start_again(account: &Account<'_>, step: &Step, row: &NewSubscriber) ->
 
 /// The earliest and latest moment at which the stop there can have happened.
 async fn when_stopped(
+    services: &Services,
     account: &Account<'_>,
     plan: &Plan,
     step: &Step,
@@ -185,7 +183,7 @@ async fn when_stopped(
     if code != 204 {
         return Ok(on_list);
     }
-    let suppressed = suppressed_at(account, plan, step).await?.and_then(|date| window(&date));
+    let suppressed = suppressed_at(services, account, plan, step).await?.and_then(|date| window(&date));
     // The later of the two counts: a stop is not made older than it may be.
     Ok(match (on_list, suppressed) {
         (Some(a), Some(b)) => Some((a.0.max(b.0), a.1.max(b.1))),
@@ -194,9 +192,14 @@ async fn when_stopped(
 }
 
 /// Looks an address up in the suppression list, newest entries first; there is no look-up by address.
-async fn suppressed_at(account: &Account<'_>, plan: &Plan, step: &Step) -> Result<Option<String>, Trouble> {
+async fn suppressed_at(
+    services: &Services,
+    account: &Account<'_>,
+    plan: &Plan,
+    step: &Step,
+) -> Result<Option<String>, Trouble> {
     let wanted = normalise_address(&plan.address);
-    for page in 1..=MOST_PAGES {
+    for page in 1..=services.rules.pieces.suppression_pages {
         let request = PageRequest {
             since: None,
             page,

@@ -1,0 +1,108 @@
+//! From the sections that bound things to the words of those who keep the bounds. Taken apart without `..`, as in
+//! [`boot`](super::boot).
+
+use std::time::Duration;
+
+use crate::config::{LimitsSettings, OpsSettings, PiecesSettings};
+use crate::http::ops::OpsDoor;
+use crate::usecases::{Limits, Pieces};
+
+/// How the process runs and ends.
+#[derive(Debug, Clone)]
+pub struct House {
+    /// The door for those who run the house.
+    pub door: OpsDoor,
+    /// How often measurements are folded into the histograms.
+    pub metrics_fold: Duration,
+    /// How long an orderly stop may take.
+    pub stop_timeout: Duration,
+}
+
+pub(super) fn house(section: OpsSettings) -> House {
+    let OpsSettings { connections, head_timeout, ready_timeout, schema_holds, metrics_fold, stop_timeout } = section;
+    House { door: OpsDoor { connections, head_timeout, ready_timeout, schema_holds }, metrics_fold, stop_timeout }
+}
+
+pub(super) fn limits(section: LimitsSettings) -> Limits {
+    let LimitsSettings {
+        purposes,
+        policies,
+        policy_versions,
+        forms,
+        form_addresses,
+        senders,
+        destinations,
+        tokens,
+        campaign_imports,
+        campaign_purposes,
+        published_keys,
+        form_fields,
+        form_value_bytes,
+        custom_fields,
+        custom_field_characters,
+        subject_fields,
+        evidence_bytes,
+        import_columns,
+        import_cell_bytes,
+        import_record_bytes,
+        import_document_bytes,
+        import_form_parts,
+        import_text_bytes,
+        import_statement_characters,
+        preview_bytes,
+        preview_rows,
+    } = section;
+    Limits {
+        purposes,
+        policies,
+        policy_versions,
+        forms,
+        form_addresses,
+        senders,
+        destinations,
+        tokens,
+        campaign_imports,
+        campaign_purposes,
+        published_keys,
+        form_fields,
+        form_value_bytes,
+        custom_fields,
+        custom_field_characters,
+        subject_fields,
+        evidence_bytes,
+        import_columns,
+        import_cell_bytes,
+        import_record_bytes,
+        import_document_bytes,
+        import_form_parts,
+        import_text_bytes,
+        import_statement_characters,
+        preview_bytes,
+        preview_rows,
+    }
+}
+
+pub(super) fn pieces(section: PiecesSettings) -> Pieces {
+    let PiecesSettings {
+        import_rows,
+        upload_bytes,
+        uploads_forgotten,
+        audience,
+        rounds_closed,
+        clock,
+        refresh,
+        confirmed,
+        suppression_pages,
+    } = section;
+    Pieces {
+        import_rows,
+        upload_bytes,
+        uploads_forgotten,
+        audience,
+        rounds_closed,
+        clock,
+        refresh,
+        confirmed,
+        suppression_pages,
+    }
+}

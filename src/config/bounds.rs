@@ -1,0 +1,104 @@
+//! Sections of settings that bound what is kept and how much is done at once. All other sections stand in
+//! [`sections`](super::sections).
+
+use std::time::Duration;
+
+use super::ranges::{Size, Whole, Within};
+use super::section::section;
+
+section! {
+    /// How many of a thing a controller may have, and how large what it sends may be.
+    LimitsSettings, "limits";
+    /// Purposes of one controller.
+    purposes: usize as Whole<usize, 1, 10_000> = "RECONSENT_LIMITS_PURPOSES" or Fixed("100");
+    /// Policies of one controller.
+    policies: usize as Whole<usize, 1, 10_000> = "RECONSENT_LIMITS_POLICIES" or Fixed("100");
+    /// Versions of one policy.
+    policy_versions: usize as Whole<usize, 1, 10_000> = "RECONSENT_LIMITS_POLICY_VERSIONS" or Fixed("1000");
+    /// Forms of one controller.
+    forms: usize as Whole<usize, 1, 10_000> = "RECONSENT_LIMITS_FORMS" or Fixed("500");
+    /// Origins of one form, and addresses that it may lead back to.
+    form_addresses: usize as Whole<usize, 1, 1_000> = "RECONSENT_LIMITS_FORM_ADDRESSES" or Fixed("20");
+    /// Senders of one controller.
+    senders: usize as Whole<usize, 1, 10_000> = "RECONSENT_LIMITS_SENDERS" or Fixed("100");
+    /// Destinations of one controller.
+    destinations: usize as Whole<usize, 1, 10_000> = "RECONSENT_LIMITS_DESTINATIONS" or Fixed("100");
+    /// API tokens of one controller that are in force.
+    tokens: usize as Whole<usize, 1, 10_000> = "RECONSENT_LIMITS_TOKENS" or Fixed("200");
+    /// Uploads that make the audience of one round.
+    campaign_imports: usize as Whole<usize, 1, 1_000> = "RECONSENT_LIMITS_CAMPAIGN_IMPORTS" or Fixed("50");
+    /// Purposes that one round asks for; all of them stand on one page and in one mail.
+    campaign_purposes: usize as Whole<usize, 1, 20> = "RECONSENT_LIMITS_CAMPAIGN_PURPOSES" or Fixed("6");
+    /// Link keys of all controllers that are published at once, the newest first.
+    published_keys: i64 as Whole<i64, 1, 1_000_000> = "RECONSENT_LIMITS_PUBLISHED_KEYS" or Fixed("10000");
+    /// Fields of one form post.
+    form_fields: usize as Whole<usize, 20, 1_000> = "RECONSENT_LIMITS_FORM_FIELDS" or Fixed("100");
+    /// The value of one field of a form post.
+    form_value_bytes: usize as Size<320, 1_048_576> = "RECONSENT_LIMITS_FORM_VALUE_BYTES" or Fixed("4KiB");
+    /// Custom fields that a sign-up may bring.
+    custom_fields: usize as Whole<usize, 1, 90> = "RECONSENT_LIMITS_CUSTOM_FIELDS" or Fixed("20");
+    /// Characters of one such field.
+    custom_field_characters: usize as Whole<usize, 1, 4_000> = "RECONSENT_LIMITS_CUSTOM_FIELD_CHARACTERS" or Fixed("500");
+    /// Custom fields kept about one person; what a list brings beyond them is not taken in.
+    subject_fields: usize as Whole<usize, 1, 1_000> = "RECONSENT_LIMITS_SUBJECT_FIELDS" or Fixed("100");
+    /// JSON that a site may hand over as its own evidence of one choice.
+    evidence_bytes: usize as Size<64, 1_048_576> = "RECONSENT_LIMITS_EVIDENCE_BYTES" or Fixed("8KiB");
+    /// Columns of an uploaded list.
+    import_columns: usize as Whole<usize, 1, 1_000> = "RECONSENT_LIMITS_IMPORT_COLUMNS" or Fixed("100");
+    /// One cell of an uploaded list.
+    import_cell_bytes: usize as Size<64, 1_048_576> = "RECONSENT_LIMITS_IMPORT_CELL_BYTES" or Fixed("4KiB");
+    /// One record of an uploaded list.
+    import_record_bytes: usize as Size<64, 16_777_216> = "RECONSENT_LIMITS_IMPORT_RECORD_BYTES" or Fixed("64KiB");
+    /// The document that proves an upload.
+    import_document_bytes: usize as Size<1, 104_857_600> = "RECONSENT_LIMITS_IMPORT_DOCUMENT_BYTES" or Fixed("10MiB");
+    /// Parts of an upload that comes as a form, its file among them.
+    import_form_parts: usize as Whole<usize, 1, 1_000> = "RECONSENT_LIMITS_IMPORT_FORM_PARTS" or Fixed("32");
+    /// One text part of such a form.
+    import_text_bytes: usize as Size<64, 1_048_576> = "RECONSENT_LIMITS_IMPORT_TEXT_BYTES" or Fixed("8KiB");
+    /// Characters of the statement that an uploader attests.
+    import_statement_characters: usize as Whole<usize, 1, 100_000> = "RECONSENT_LIMITS_IMPORT_STATEMENT_CHARACTERS" or Fixed("2000");
+    /// The top of a list that is sent to be looked at.
+    preview_bytes: usize as Size<1_024, 104_857_600> = "RECONSENT_LIMITS_PREVIEW_BYTES" or Fixed("1MiB");
+    /// Rows that such a look shows.
+    preview_rows: usize as Whole<usize, 1, 1_000> = "RECONSENT_LIMITS_PREVIEW_ROWS" or Fixed("20");
+}
+
+section! {
+    /// How much is done at once: larger pieces do more per commit, smaller ones leave the writer free for people sooner.
+    PiecesSettings, "pieces";
+    /// Rows of a list in one commit.
+    import_rows: usize as Whole<usize, 1, 1_000> = "RECONSENT_PIECES_IMPORT_ROWS" or Fixed("500");
+    /// Bytes of an upload that are sealed and written at once.
+    upload_bytes: usize as Size<1_024, 16_777_216> = "RECONSENT_PIECES_UPLOAD_BYTES" or Fixed("256KiB");
+    /// Broken uploads of one controller that one look of the timetable forgets.
+    uploads_forgotten: i64 as Whole<i64, 1, 10_000> = "RECONSENT_PIECES_UPLOADS_FORGOTTEN" or Fixed("20");
+    /// People of a round that are judged and frozen in one commit.
+    audience: usize as Whole<usize, 1, 1_000> = "RECONSENT_PIECES_AUDIENCE" or Fixed("500");
+    /// Rounds of one controller that one look of the timetable closes.
+    rounds_closed: i64 as Whole<i64, 1, 10_000> = "RECONSENT_PIECES_ROUNDS_CLOSED" or Fixed("100");
+    /// Consents of one controller that one look of the timetable ends, lapses or forgets.
+    clock: i64 as Whole<i64, 1, 1_000> = "RECONSENT_PIECES_CLOCK" or Fixed("200");
+    /// Consents in one commit after a material change.
+    refresh: i64 as Whole<i64, 1, 1_000> = "RECONSENT_PIECES_REFRESH" or Fixed("200");
+    /// People read at once for a download of the confirmed.
+    confirmed: i64 as Whole<i64, 1, 2_000> = "RECONSENT_PIECES_CONFIRMED" or Fixed("1000");
+    /// Pages of the provider's suppression list that are looked through for one person.
+    suppression_pages: u32 as Whole<u32, 1, 1_000> = "RECONSENT_PIECES_SUPPRESSION_PAGES" or Fixed("10");
+}
+
+section! {
+    /// The door for those who run the house, and how it ends.
+    OpsSettings, "ops";
+    /// Connections to it at once.
+    connections: usize as Whole<usize, 1, 10_000> = "RECONSENT_OPS_CONNECTIONS" or Fixed("64");
+    /// How long the head of a request to it may take.
+    head_timeout: Duration as Within<600> = "RECONSENT_OPS_HEAD_TIMEOUT" or Fixed("5s");
+    /// How long a look at the database for readiness may take.
+    ready_timeout: Duration as Within<600> = "RECONSENT_OPS_READY_TIMEOUT" or Fixed("2s");
+    /// How long a schema that was found current counts as current.
+    schema_holds: Duration as Within<86_400> = "RECONSENT_OPS_SCHEMA_HOLDS" or Fixed("10s");
+    /// How often measurements are folded into the histograms.
+    metrics_fold: Duration as Within<3_600> = "RECONSENT_OPS_METRICS_FOLD" or Fixed("5s");
+    /// How long an orderly stop may take; what is in hand then is taken up again when its lease runs out.
+    stop_timeout: Duration as Within<3_600> = "RECONSENT_OPS_STOP_TIMEOUT" or Fixed("10s");
+}
