@@ -30,5 +30,6 @@ mod secrecy;
 mod settings;
 mod sign_up;
 mod smtp_relay;
+mod stop_page;
 mod store;
 mod webhook;

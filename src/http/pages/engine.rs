@@ -53,6 +53,7 @@ static ENGINE: LazyLock<Environment<'static>> = LazyLock::new(|| {
     engine.set_syntax(syntax.expect("the usual delimiters are well formed"));
     engine.add_global("stylesheet", stylesheet().0);
     engine.add_function("t", translate);
+    engine.add_function("titled", titled);
     engine.add_function("moment", moment);
     engine.add_function("has_problem", has_problem);
     for (name, source) in TEMPLATES {
@@ -105,6 +106,18 @@ fn translate(state: &State<'_, '_>, key: &str, values: Kwargs) -> Result<Value, 
     filled
         .map(Value::from_safe_string)
         .ok_or_else(|| Error::new(ErrorKind::UndefinedError, format!("a value is missing in `{key}`")))
+}
+
+/// `titled(what, controller)`: what a page is about and whose it is, for its title. A heading that names the controller
+/// already says it once, and a page that is nobody's names nobody.
+fn titled(state: &State<'_, '_>, what: Value, controller: &str) -> Result<Value, Error> {
+    let words = what.as_str().unwrap_or_default();
+    let named = words.to_lowercase().contains(&controller.to_lowercase());
+    if named {
+        return Ok(if what.is_safe() { what } else { Value::from_safe_string(HtmlEscape(words).to_string()) });
+    }
+    let controller = Value::from(controller);
+    translate(state, "title", [("what", what), ("controller", controller)].into_iter().collect())
 }
 
 /// `moment(at)`: date and time of day in the page's language, as a `<time>` element.

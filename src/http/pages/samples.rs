@@ -250,14 +250,16 @@ impl WithdrawnPage {
                 stopped: Stopped::These(vec!["The monthly newsletter by e-mail".into()]),
                 since,
                 sign_up: Some(href("/f/acme")),
+                more: true,
                 rights: Some(href("https://acme.example/rights")),
             },
-            Self { frame: german, stopped: Stopped::Everything, since, sign_up: None, rights: None },
+            Self { frame: german, stopped: Stopped::Everything, since, sign_up: None, more: false, rights: None },
             Self {
                 frame: hostile,
                 stopped: Stopped::These(vec!["<script>".into()]),
                 since,
                 sign_up: None,
+                more: true,
                 rights: None,
             },
         ]

@@ -39,6 +39,8 @@ pub struct WithdrawnPage {
     pub since: Timestamp,
     /// The form with the full notice, if there is one.
     pub sign_up: Option<Href>,
+    /// Whether the button that stops everything stands below: on the link's page, opened again after its stop.
+    pub more: bool,
     /// The controller's page on rights and complaints (DR-09).
     pub rights: Option<Href>,
 }

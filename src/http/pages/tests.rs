@@ -111,6 +111,8 @@ fn the_first_form_is_the_answer_form() {
             Some("confirm") => &["name=\"nonce\"", "name=\"website\"", "name=\"choice."],
             Some("withdraw") => &["name=\"stop\" value=\"this\""],
             Some("not_me") => &[],
+            // Opened again after its stop, the page still offers to stop the rest.
+            Some("withdrawn") if form.is_some() => &["name=\"stop\" value=\"all\""],
             _ => {
                 assert!(form.is_none(), "{name} has a form");
                 continue;

@@ -6,8 +6,10 @@ use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse, route};
 use serde_json::Value;
 
+use crate::domain::consent::ConsentState;
 use crate::domain::event::Method;
 use crate::domain::link::LinkAction;
+use crate::domain::time::Timestamp;
 use crate::http::extract::{ClientInfo, media_type, read_body, settings};
 use crate::http::pages::{
     Frame, NotMeDonePage, NotMePage, Stopped, WithdrawPage, WithdrawnPage, negotiate, render_not_me,
@@ -39,6 +41,33 @@ fn labels(question: &Question) -> Vec<String> {
     question.purposes.iter().map(|purpose| purpose.label.clone()).collect()
 }
 
+/// Since when all that the link is about stands stopped, and whether by an objection to everything; nothing while some
+/// of it does not.
+fn stopped_since(question: &Question) -> Option<(bool, Timestamp)> {
+    let mut whole = (true, Timestamp::from_micros(0));
+    for purpose in &question.purposes {
+        let (_, state, at) = question.present.iter().find(|(id, ..)| *id == purpose.id)?;
+        match state {
+            ConsentState::Objected => {}
+            ConsentState::Withdrawn => whole.0 = false,
+            _ => return None,
+        }
+        whole.1 = whole.1.max(*at);
+    }
+    (!question.purposes.is_empty()).then_some(whole)
+}
+
+fn withdrawn(question: &Question, everything: bool, since: Timestamp, more: bool) -> WithdrawnPage {
+    WithdrawnPage {
+        stopped: if everything { Stopped::Everything } else { Stopped::These(labels(question)) },
+        since,
+        sign_up: sign_up_again(question),
+        more,
+        rights: None,
+        frame: frame(question),
+    }
+}
+
 /// The page with the button that stops it.
 #[utoipa::path(get, path = "/u/{token}", tag = "pages", operation_id = "show_withdrawal", security(()), params(("token" = String, Path, description = "The signed link")),
     responses((status = 200, description = "The page", content_type = "text/html"), (status = 404, description = "Not a link of ours", content_type = "text/html"), (status = "default", description = "A friendly page", content_type = "text/html")))]
@@ -46,7 +75,15 @@ fn labels(question: &Question) -> Vec<String> {
 pub async fn show_withdraw(request: HttpRequest, services: Data<Services>, token: Path<String>) -> HttpResponse {
     match open_link(&services, &token, LinkAction::Withdraw).await {
         Ok(standing) => {
-            let shown = match question_of(standing) {
+            let question = question_of(standing);
+            // Opened again after the stop: nothing will stop any more, it has.
+            if let Some((question, (everything, since))) =
+                question.as_deref().and_then(|question| Some((question, stopped_since(question)?)))
+            {
+                let shown = withdrawn(question, everything, since, !everything);
+                return page(StatusCode::OK, render_withdrawn(&shown));
+            }
+            let shown = match question {
                 Some(question) => WithdrawPage {
                     address: Some(question.masked_address.clone()),
                     purposes: labels(&question),
@@ -85,20 +122,19 @@ pub async fn post_withdraw(
     match withdraw(&services, &token, reach, method, Value::Object(evidence(&services, &client))).await {
         Ok(_) if one_click => HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("stopped\n"),
         Ok(question) => {
-            let since = services.clock.now();
+            let now = services.clock.now();
             let shown = match question {
-                Some(question) => WithdrawnPage {
-                    stopped: if everything { Stopped::Everything } else { Stopped::These(labels(&question)) },
-                    since,
-                    sign_up: sign_up_again(&question),
-                    rights: None,
-                    frame: frame(&question),
-                },
+                Some(question) => {
+                    // As it stood before this press: a repeated one shows the first.
+                    let before = stopped_since(&question).filter(|(all, _)| *all || !everything);
+                    withdrawn(&question, everything, before.map_or(now, |(_, since)| since), false)
+                }
                 None => WithdrawnPage {
                     frame: Frame::neutral(language(&request)),
                     stopped: Stopped::Everything,
-                    since,
+                    since: now,
                     sign_up: None,
+                    more: false,
                     rights: None,
                 },
             };
