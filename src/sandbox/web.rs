@@ -162,7 +162,7 @@ background:var(--card);overflow:hidden}\
 .cards a.whole:hover strong{text-decoration:underline}\
 .row{display:flex;flex-wrap:wrap;gap:.25rem 1rem;justify-content:space-between;align-items:baseline}\
 .row>*{min-width:0;overflow-wrap:anywhere}\
-dl{display:grid;grid-template-columns:fit-content(33%) minmax(0,1fr);gap:.15rem 1rem;margin:.5rem 0}\
+dl{display:grid;grid-template-columns:fit-content(45%) minmax(0,1fr);gap:.15rem 1rem;margin:.5rem 0}\
 dt{color:var(--soft);overflow-wrap:anywhere}dd{margin:0;overflow-wrap:anywhere}\
 pre{white-space:pre-wrap;overflow-wrap:anywhere;background:var(--card);border:1px solid var(--line);\
 border-radius:.5rem;padding:1rem;margin:.5rem 0;font:.875rem/1.5 ui-monospace,monospace}\

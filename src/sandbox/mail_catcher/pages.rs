@@ -56,7 +56,7 @@ pub(super) fn message(message: &CaughtMail) -> HttpResponse {
         .text(&summary.to.join(", "))
         .raw("</dd><dt>Received</dt><dd>");
     time(&mut page, summary.received_at);
-    page.raw("</dd><dt>Envelope</dt><dd>").text(or_else(&message.envelope_from, "<>")).raw("</dd>");
+    page.raw("</dd><dt>Envelope from</dt><dd>").text(or_else(&message.envelope_from, "<>")).raw("</dd>");
     if body.attachments > 0 {
         page.raw("<dt>Attached</dt><dd>").text(&format!("{} (in the raw mail)", body.attachments)).raw("</dd>");
     }
