@@ -2,7 +2,7 @@
 //! next start finds everything again. On both engines, as it honours `DATABASE_URL`.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -78,7 +78,8 @@ impl Demo {
         }
     }
 
-    fn stop(mut self) {
+    /// Ends it in good order; gives what it said on standard error.
+    fn stop(mut self) -> String {
         assert!(Command::new("kill").arg(self.child.id().to_string()).status().unwrap().success());
         let begun = Instant::now();
         while self.child.try_wait().unwrap().is_none() {
@@ -86,6 +87,9 @@ impl Demo {
             std::thread::sleep(Duration::from_millis(20));
         }
         assert!(self.child.wait().unwrap().success());
+        let mut told = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut told).unwrap();
+        told
     }
 }
 
@@ -153,6 +157,10 @@ fn seeds_once_and_reopens(engine: Engine) {
     for same in ["controllers", "campaign_monitor_api_key", "campaign_monitor_client_id", "database_url"] {
         assert_eq!(demo.told[same], first[same], "{same}");
     }
+    // Bookmarks of the first start still lead there, as nobody took the ports.
+    for same in ["ops_url", "inbox_url", "site_url", "campaign_monitor_url"] {
+        assert_eq!(demo.told[same], first[same], "{same}");
+    }
     runtime().block_on(holds_what_it_promises(&demo));
     demo.stop();
 }
@@ -171,14 +179,19 @@ fn it_seeds_once_and_reopens_on_postgres() {
 fn a_visitors_list_is_asked_and_what_its_columns_say_holds() {
     let folder = tempfile::tempdir().unwrap();
     let list = folder.path().join("mine.csv");
-    std::fs::write(&list, "email,name,basis\nvisitor.one@example.org,One,\nvisitor.two@example.org,Two,none\n")
-        .unwrap();
+    std::fs::write(
+        &list,
+        "email,name,basis\nvisitor.one@example.org,One,\nvisitor.two@example.org,Two,none\nno address,Three,\n",
+    )
+    .unwrap();
     let data = folder.path().join("demo");
     let given = ["--contacts", list.to_str().unwrap()];
     let demo = Demo::start(&data, None, &given);
     let asked = runtime().block_on(demo.recipients(1));
     assert_eq!(asked.into_iter().collect::<Vec<_>>(), ["visitor.one@example.org"]);
-    demo.stop();
+    let told = demo.stop();
+    assert!(told.contains("Your list: 3 rows read, 2 taken, 1 refused."), "{told}");
+    assert!(told.contains("/rows\n"), "{told}");
     let again = Demo::command(&data, None, &given).output().unwrap();
     let told = String::from_utf8_lossy(&again.stderr).into_owned();
     assert_eq!(again.status.code(), Some(6), "{told}");

@@ -42,15 +42,18 @@ impl Doors {
     /// Takes the service's port or says that it is taken; the others fall back to free ones.
     pub(super) fn take(port: u16, kept: &Kept) -> Result<Self, Failure> {
         let (service, at) = bind(loopback(port), "--port")?;
-        let (ops, ops_at) = bind(loopback(0), "--port")?;
-        let site = kept.site_port.and_then(|port| bind(loopback(port), "--port").ok());
-        let (site, site_at) = site.map_or_else(|| bind(loopback(0), "--port"), Ok)?;
+        let again = |port: Option<u16>| {
+            let there = port.and_then(|port| bind(loopback(port), "--port").ok());
+            there.map_or_else(|| bind(loopback(0), "--port"), Ok)
+        };
+        let (ops, ops_at) = again(kept.ports.ops_port)?;
+        let (site, site_at) = again(kept.ports.site_port)?;
         let url = |at: SocketAddr| format!("http://{at}");
         Ok(Self { service, ops, site, base_url: url(at), ops_url: url(ops_at), site_url: url(site_at) })
     }
 }
 
-fn loopback(port: u16) -> SocketAddr {
+pub(super) fn loopback(port: u16) -> SocketAddr {
     (Ipv4Addr::LOCALHOST, port).into()
 }
 

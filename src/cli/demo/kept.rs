@@ -18,10 +18,29 @@ const FILE: &str = "demo.json";
 pub(super) struct Kept {
     /// The account at the emulated provider.
     pub account: Option<Account>,
-    /// The customer's site, if its port is still free.
-    pub site_port: Option<u16>,
+    /// Where the rest was, to be there again as far as the ports are still free.
+    #[serde(default, flatten)]
+    pub ports: Ports,
     /// What was seeded, by database.
     databases: BTreeMap<String, Seeded>,
+}
+
+/// Ports on 127.0.0.1 at the last start.
+#[derive(Clone, Copy, Default, Serialize, Deserialize)]
+pub(super) struct Ports {
+    /// The customer's site.
+    pub site_port: Option<u16>,
+    /// Health and metrics.
+    pub ops_port: Option<u16>,
+    /// The inbox's page.
+    pub inbox_port: Option<u16>,
+    /// The catcher's SMTP side.
+    pub smtp_port: Option<u16>,
+}
+
+/// The port at the end of an address such as `http://127.0.0.1:8080`.
+pub(super) fn port_of(address: &str) -> Option<u16> {
+    address.trim_end_matches('/').rsplit_once(':').and_then(|(_, port)| port.parse().ok())
 }
 
 /// The emulated provider: its address stands in the destinations, so it has to be there again.

@@ -32,7 +32,7 @@ pub(super) struct DemoArgs {
     /// The demo's own folder
     #[arg(long, value_name = "DIR", default_value = "./demo-data")]
     data: PathBuf,
-    /// Port of the service on 127.0.0.1; all else takes free ports
+    /// Port of the service on 127.0.0.1; all else takes free ports, and the same again when the folder is opened again
     #[arg(long, default_value_t = 8080)]
     port: u16,
     /// Ask the people of this list instead of the invented ones; mails go to the catcher only
@@ -58,7 +58,8 @@ pub(super) async fn run(args: DemoArgs) -> Result<(), Failure> {
     }
     let services = parts.open(Behind::Migrate).await?;
     let house::Doors { service, ops, site, base_url, ops_url, site_url } = doors;
-    kept.site_port = site_url.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+    kept.ports.site_port = kept::port_of(&site_url);
+    kept.ports.ops_port = kept::port_of(&ops_url);
     let mut running = Running::new(parts, services.clone())?;
     running.serve(service).await?;
     running.serve_ops(ops).await?;

@@ -15,6 +15,7 @@ use crate::usecases::setup::{NewController, create_controller, create_token};
 use super::api::{Api, text};
 use super::contacts;
 use super::kept::{Seeded, SeededController};
+use super::told;
 use super::world::{LISTS, TIME_ZONE, World};
 
 /// How long the campaign's answers count.
@@ -80,7 +81,7 @@ pub(super) async fn seed(
     contacts: Option<Vec<u8>>,
 ) -> Result<Seeded, Failure> {
     let (mut first, api, ids) = controller(services, world, base_url, site_url, &GREENFIELD).await?;
-    first.campaign_id = Some(campaign(services, &api, &ids, contacts).await?);
+    first.campaign_id = Some(campaign(services, &api, (base_url, &first.api_token), &ids, contacts).await?);
     let (second, _, _) = controller(services, world, base_url, site_url, &HARBOUR).await?;
     Ok(Seeded { controllers: vec![first, second] })
 }
@@ -205,7 +206,13 @@ async fn destination(api: &Api, world: &World, base_url: &str, plan: &Plan) -> R
 }
 
 /// Imports the lists, and launches a round over them.
-async fn campaign(services: &Services, api: &Api, ids: &Ids, visitors: Option<Vec<u8>>) -> Result<String, Failure> {
+async fn campaign(
+    services: &Services,
+    api: &Api,
+    (base_url, token): (&str, &str),
+    ids: &Ids,
+    visitors: Option<Vec<u8>>,
+) -> Result<String, Failure> {
     let now = services.clock.now();
     let import = match visitors {
         None => {
@@ -232,7 +239,9 @@ async fn campaign(services: &Services, api: &Api, ids: &Ids, visitors: Option<Ve
                 ("statement", "Whoever gave this list to the demo says that these people consented."),
                 ("attester", "the visitor of the demo"),
             ];
-            api.import(&declared, list).await?
+            let id = api.import(&declared, list).await?;
+            told::tell_list(&api.get(&format!("/v1/imports/{id}")).await?, base_url, token);
+            id
         }
     };
     let deadline = Period::parse(ROUND).map_err(Failure::failed)?.after(now).to_string();

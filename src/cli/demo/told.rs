@@ -3,7 +3,7 @@
 
 use std::io::Write;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::cli::exit::{Failure, print_json};
 
@@ -17,6 +17,19 @@ pub(super) struct Addresses {
     pub inbox_url: String,
     pub campaign_monitor_url: String,
     pub database_url: String,
+}
+
+/// Tells what became of the visitor's list, and where each of its rows stands with its reason.
+pub(super) fn tell_list(import: &Value, base_url: &str, token: &str) {
+    let number = |field: &str| import[field].as_i64().unwrap_or(0);
+    let (rows, accepted, refused) = (number("rows"), number("accepted"), number("refused"));
+    let id = import["id"].as_str().unwrap_or_default();
+    let text = format!(
+        "Your list: {rows} rows read, {accepted} taken, {refused} refused. What became of each, and why:\n  \
+           curl -H 'Authorization: Bearer {token}' {base_url}/v1/imports/{id}/rows\n"
+    );
+    // A closed standard error is no reason to stop.
+    let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
 /// Tells where everything is and what to try.

@@ -1,7 +1,7 @@
 //! The outside world of the demo: a catcher for its mails, and the mailing provider with one client that owns the
 //! lists of both controllers.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,7 +12,8 @@ use crate::crypto::secret::fill_random;
 use crate::sandbox::campaign_monitor::{ClientSeed, CustomFieldSeed, ListSeed, UnsubscribeSetting};
 use crate::sandbox::{Emulator, MailCatcher, MailCatcherSettings};
 
-use super::kept::{Account, Kept, Seeded};
+use super::house::loopback;
+use super::kept::{Account, Kept, Seeded, port_of};
 
 /// The lists at the provider.
 pub(super) const LISTS: [&str; 3] = ["Greenfield newsletter", "Greenfield offers", "Harbour Trust newsletter"];
@@ -33,8 +34,15 @@ impl World {
         let sandbox = folder.join("sandbox");
         let failure = |error: std::io::Error| Failure::failed(format!("the sandbox in {}: {error}", sandbox.display()));
         std::fs::create_dir_all(&sandbox).map_err(failure)?;
-        let settings = MailCatcherSettings { folder: Some(sandbox.clone()), ..MailCatcherSettings::default() };
+        let settings = MailCatcherSettings {
+            smtp_addr: again(kept.ports.smtp_port),
+            web_addr: again(kept.ports.inbox_port),
+            folder: Some(sandbox.clone()),
+            ..MailCatcherSettings::default()
+        };
         let catcher = MailCatcher::start(settings).map_err(failure)?;
+        kept.ports.smtp_port = Some(catcher.smtp_addr().port());
+        kept.ports.inbox_port = port_of(catcher.inbox_url());
         let mut account = kept.account.clone().unwrap_or_else(|| Account {
             port: 0,
             api_key: new_id(),
@@ -48,7 +56,7 @@ impl World {
             ..ClientSeed::default()
         };
         let mut settings = Emulator::builder()
-            .addr(SocketAddr::from((Ipv4Addr::LOCALHOST, account.port)))
+            .addr(loopback(account.port))
             .folder(&sandbox)
             .account_key(&account.api_key)
             .whole_minutes(false)
@@ -63,7 +71,7 @@ impl World {
             )),
             _ => failure(error),
         })?;
-        account.port = emulator.base_url().rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or(0);
+        account.port = port_of(emulator.base_url()).unwrap_or(0);
         kept.account = Some(account.clone());
         Ok(Self { catcher, emulator, account })
     }
@@ -129,6 +137,12 @@ impl World {
         self.catcher.stop();
         self.emulator.stop().map_err(|error| Failure::failed(format!("the sandbox: {error}")))
     }
+}
+
+/// The address with the port of an earlier start, if that is free, or with whatever port is.
+fn again(port: Option<u16>) -> SocketAddr {
+    let free = |port: &u16| TcpListener::bind(loopback(*port)).is_ok();
+    loopback(port.filter(free).unwrap_or(0))
 }
 
 fn list(client: &str, title: &str, id: &str) -> ListSeed {
