@@ -16,10 +16,14 @@ use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
 /// The beginning of our own log targets.
 const OURS: &str = "reconsent";
+/// The target of security events: who was let in, what was read, what was revoked. They are written whatever the level
+/// is, since they are missed when they are needed and not before.
+const AUDIT: &str = "audit";
 /// Longest filter, in parts.
 const FILTER_PARTS_MAX: usize = 32;
 
-/// Which events are logged: a level, then targets with levels of their own, as in `info,reconsent=debug`.
+/// Which events are logged: a level, then targets with levels of their own, as in `info,reconsent=debug`. Security
+/// events, whose target is `audit`, are logged besides.
 #[derive(Clone, PartialEq, Eq)]
 pub struct LogFilter {
     text: String,
@@ -75,6 +79,8 @@ impl LogFilter {
             .with_default(self.default.min(LevelFilter::INFO))
             .with_target(OURS, self.default)
             .with_targets(self.targets.iter().map(|(target, level)| (target.clone(), capped(target, *level))))
+            // Last, so that no part of the filter silences it.
+            .with_target(AUDIT, LevelFilter::INFO)
     }
 }
 

@@ -42,7 +42,7 @@ section! {
 section! {
     /// The log on standard error.
     LogSettings, "log";
-    /// What is logged: a level, then targets with their own. Libraries never log below info, for they may print data.
+    /// What is logged: a level, then targets with their own. Libraries never log below info, for they may print data; security events (target audit) are always logged.
     level: LogFilter as Filter = "RECONSENT_LOG_LEVEL" or Fixed("info");
     /// How it is logged: text or json.
     format: LogFormat as Format = "RECONSENT_LOG_FORMAT" or Fixed("text");

@@ -115,7 +115,7 @@ impl<R: Right + 'static> FromRequest for For<R> {
                 .controller
                 .ok_or(Problem::with(Kind::Forbidden, "this is a controller's, and the token is the operator's"))?;
             if !caller.scopes.contains(&R::SCOPE) {
-                tracing::info!(token = %caller.token, needed = R::SCOPE.name(), "a token was refused");
+                tracing::info!(target: "audit", token = %caller.token, needed = R::SCOPE.name(), "a token was refused");
                 return Err(Problem::with(Kind::Forbidden, format!("the token has no `{}` scope", R::SCOPE)));
             }
             // Without a body nobody waits.
@@ -134,7 +134,7 @@ impl FromRequest for Operator {
         Box::pin(async move {
             let caller = caller(request).await?;
             if caller.controller.is_some() || !caller.scopes.contains(&Scope::Operator) {
-                tracing::info!(token = %caller.token, needed = "operator", "a token was refused");
+                tracing::info!(target: "audit", token = %caller.token, needed = "operator", "a token was refused");
                 return Err(Problem::with(Kind::Forbidden, "only the operator's token may do this"));
             }
             let _ = open.send(());

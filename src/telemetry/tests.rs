@@ -71,6 +71,17 @@ fn only_our_own_targets_go_below_info() {
 }
 
 #[test]
+fn security_events_are_written_at_any_level() {
+    for filter in ["off", "error", "warn", "warn,audit=off", "audit=error", "off,audit::x=off", "info"] {
+        let text = logged(filter, LogFormat::Text, || {
+            tracing::info!(target: "audit", "a token was refused");
+            tracing::debug!(target: "audit", "chatter");
+        });
+        assert!(text.contains("a token was refused") && !text.contains("chatter"), "{filter}: {text}");
+    }
+}
+
+#[test]
 fn a_filter_is_levels_and_targets() {
     for text in ["info", "off", "info,reconsent=debug", "reconsent::store=trace, warn"] {
         assert!(text.parse::<LogFilter>().is_ok(), "{text}");

@@ -101,7 +101,7 @@ pub(super) fn erase_in(
     tx.shred_events(scope, subject)?;
     tx.forget_mail_bytes(scope, subject)?;
     tx.erase_subject(scope, subject, &mark, now)?;
-    tracing::info!(subject = %subject, "a person was erased");
+    tracing::info!(target: "audit", subject = %subject, "a person was erased");
     Ok(())
 }
 

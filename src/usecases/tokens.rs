@@ -57,6 +57,7 @@ pub async fn issue_token(
     })
     .await?;
     let id = issued.id;
+    tracing::info!(target: "audit", token = %asker.token, made = %id, "a token was made");
     let row = services.store.read(move |tx: &mut ReadTx<'_>| tx.token(Some(scope), id)).await?;
     Ok((row, issued))
 }
@@ -72,7 +73,7 @@ pub async fn list_tokens(
 }
 
 /// Revokes a token; from the next request on it names nobody. Asking twice is no fault.
-pub async fn revoke_token(services: &Services, scope: ControllerScope, id: TokenId) -> Result<(), Error> {
+pub async fn revoke_token(services: &Services, scope: ControllerScope, by: TokenId, id: TokenId) -> Result<(), Error> {
     let now = services.clock.now();
     services
         .store
@@ -83,5 +84,6 @@ pub async fn revoke_token(services: &Services, scope: ControllerScope, id: Token
             Ok::<_, StoreError>(())
         })
         .await?;
+    tracing::info!(target: "audit", token = %by, revoked = %id, "a token was revoked");
     Ok(())
 }

@@ -133,6 +133,6 @@ pub async fn list(
 #[delete("/tokens/{id}")]
 pub async fn revoke(who: For<Tokens>, services: Data<Services>, id: Path<String>) -> Result<HttpResponse, Problem> {
     let id: TokenId = path_id(&id)?;
-    revoke_token(&services, who.scope, id).await?;
+    revoke_token(&services, who.scope, who.token, id).await?;
     Ok(HttpResponse::NoContent().finish())
 }
