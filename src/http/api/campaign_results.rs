@@ -28,8 +28,12 @@ pub struct DryRunView {
     pub total: u64,
     /// People who would be asked.
     pub eligible: u64,
-    /// People who would not, by reason.
+    /// People who would not, by reason. Outsiders count as `opted_out`.
     pub excluded: Vec<ReasonCount>,
+    /// Outsiders: rows of the uploads with an address that is on the controller's stop list and belongs to nobody on
+    /// record. A person is never added for such an address, so it has no id and is not among the exclusions that are
+    /// listed. Already contained in `excluded` and `total`; not to be added once more.
+    pub outsiders: u64,
 }
 
 /// A person who is not asked.
@@ -53,7 +57,8 @@ pub struct ExclusionsQuery {
     pub limit: Option<u32>,
 }
 
-/// What came of a round so far. `audience` is the sum of `queued`, `delivered`, `held`, `bounced` and all of `excluded`.
+/// What came of a round so far. `audience` is the sum of `queued`, `delivered`, `held`, `bounced` and all of `excluded`;
+/// once the audience is frozen, the exclusions that are listed and `outsiders` make up all of `excluded`.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ResultsView {
     /// Where the round stands.
@@ -70,8 +75,12 @@ pub struct ResultsView {
     pub bounced: u64,
     /// Of whose mail it is not known whether the relay took it.
     pub held: u64,
-    /// Who is not asked, by reason. Opted-out addresses that were never added as people count as `opted_out`.
+    /// Who is not asked, by reason. Outsiders count as `opted_out`.
     pub excluded: Vec<ReasonCount>,
+    /// Outsiders: rows of the uploads with an address that is on the controller's stop list and belongs to nobody on
+    /// record. A person is never added for such an address, so it has no id and is not among the exclusions that are
+    /// listed. Already contained in `excluded` and `audience`; not to be added once more.
+    pub outsiders: u64,
     /// Who said yes.
     pub yes: u64,
     /// Who said no.
@@ -107,10 +116,16 @@ pub async fn dry_run(
     id: Path<String>,
 ) -> Result<Json<DryRunView>, Problem> {
     let counted = count(&services, who.scope, path_id(&id)?).await?;
-    Ok(Json(DryRunView { total: counted.total(), eligible: counted.eligible, excluded: reasons(counted.excluded) }))
+    Ok(Json(DryRunView {
+        total: counted.total(),
+        eligible: counted.eligible,
+        excluded: reasons(counted.excluded),
+        outsiders: counted.outsiders,
+    }))
 }
 
-/// People who are not asked, with the reason. Of a draft these are who would not be asked now, and a page may be short
+/// People who are not asked, with the reason. Outsiders, addresses on the stop list that belong to nobody on record, have
+/// no id and are counted in the results only. Of a draft these are who would not be asked now, and a page may be short
 /// although there is a next one.
 #[utoipa::path(tag = "campaigns", operation_id = "exclusions_campaign", security(("token" = ["campaigns"])), params(("id" = String, Path, description = "The round's id"), ExclusionsQuery),
     responses((status = 200, description = "A page", body = Page<ExclusionView>), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
@@ -157,6 +172,7 @@ pub async fn results(
         bounced: sum.bounced,
         held: sum.held,
         excluded: reasons(sum.excluded),
+        outsiders: sum.outsiders,
         yes: sum.yes,
         no: sum.no,
         silent: sum.silent,

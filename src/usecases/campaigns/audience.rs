@@ -100,6 +100,8 @@ pub struct DryRun {
     pub eligible: u64,
     /// People who would not, by reason; outsiders count as opted out.
     pub excluded: BTreeMap<Reason, u64>,
+    /// Suppressed addresses of the audience that were never added as people; contained in `excluded`.
+    pub outsiders: u64,
 }
 
 impl DryRun {
@@ -149,9 +151,9 @@ pub(super) async fn count(
         }
     }
     let outsiders = services.store.read(move |tx: &mut ReadTx<'_>| tx.import_outsiders(scope, &imports)).await?;
-    let outsiders = u64::try_from(outsiders).unwrap_or(0);
-    if outsiders > 0 {
-        *counted.excluded.entry(Reason::OptedOut).or_default() += outsiders;
+    counted.outsiders = u64::try_from(outsiders).unwrap_or(0);
+    if counted.outsiders > 0 {
+        *counted.excluded.entry(Reason::OptedOut).or_default() += counted.outsiders;
     }
     Ok(counted)
 }

@@ -123,7 +123,7 @@ both_engines! {
             let counted = app.api().post(&format!("{path}/dry-run"), json!({})).await.expect(200).json;
             assert_eq!(counted["eligible"], 4);
             assert_eq!(counts(&counted["excluded"]), pairs(MIXED_EXCLUDED));
-            assert_eq!(counted["total"], 23);
+            assert_eq!((&counted["total"], &counted["outsiders"]), (&json!(23), &json!(3)));
             assert!(counted["excluded"][0]["explanation"].as_str().unwrap().contains("RP-01"));
         }
         assert_eq!(app.api().get(&path).await.expect(200).json["status"], "draft");
@@ -154,6 +154,11 @@ both_engines! {
         assert_adds_up(&results);
         assert_eq!((results["audience"].as_u64(), results["queued"].as_u64()), (Some(23), Some(4)));
         assert_eq!(counts(&results["excluded"]), pairs(MIXED_EXCLUDED));
+        // Who is listed by id, and the outsiders, who have none, make up all who are counted.
+        let listed = app.api().get(&format!("{path}/exclusions?limit=100")).await.expect(200).json;
+        let listed = listed["items"].as_array().unwrap().len() as u64;
+        let excluded: u64 = counts(&results["excluded"]).iter().map(|(_, people)| people).sum();
+        assert_eq!((results["outsiders"].as_u64(), listed + 3), (Some(3), excluded), "{results}");
 
         // The hash is what anybody gets who goes over the members in order.
         let members = members(&app, &path).await;
@@ -315,7 +320,7 @@ both_engines! {
         assert_eq!(results, json!({
             "status": "running", "audience": 9, "asked": 5, "queued": 1, "delivered": 3, "bounced": 1, "held": 2,
             "excluded": [{"reason": "opted_out", "explanation": Reason::OptedOut.explanation(), "people": 2}],
-            "yes": 2, "no": 1, "silent": 2,
+            "outsiders": 2, "yes": 2, "no": 1, "silent": 2,
         }));
     }
 
