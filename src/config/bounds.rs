@@ -15,6 +15,8 @@ section! {
     policies: usize as Whole<usize, 1, 10_000> = "RECONSENT_LIMITS_POLICIES" or Fixed("100");
     /// Versions of one policy.
     policy_versions: usize as Whole<usize, 1, 10_000> = "RECONSENT_LIMITS_POLICY_VERSIONS" or Fixed("1000");
+    /// A policy in Markdown that is shown as a page; a larger one is shown as it is.
+    policy_page_bytes: usize as Size<1, 204_800> = "RECONSENT_LIMITS_POLICY_PAGE_BYTES" or Fixed("128KiB");
     /// Forms of one controller.
     forms: usize as Whole<usize, 1, 10_000> = "RECONSENT_LIMITS_FORMS" or Fixed("500");
     /// Origins of one form, and addresses that it may lead back to.

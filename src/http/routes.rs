@@ -14,7 +14,8 @@ pub fn mount(config: &mut ServiceConfig<'_>) {
         .service(api::open::jwks)
         .service(api::open::openapi)
         .service(api::open::problem)
-        .service(api::policies::read)
+        .service(public::policy::read)
+        .service(public::policy::raw)
         .service(
             scope::scope("/v1")
                 .configure(controllers)

@@ -2,14 +2,12 @@
 //!
 //! Promises: raw HTML stays visible text; pictures become their alternative text, so nothing is fetched from outside
 //! (TR-01); links lead to http, https or mailto only; values are put in after parsing, as text or as the whole target
-//! of a link. The sanitiser at the end is a second net under the same rules (R-80). In the text part each address stands
+//! of a link. [`sanitise`](super::sanitise) at the end is a second net under the same rules (R-80). In the text part each address stands
 //! alone on a line in `<…>` (ML-17).
 
-use std::{collections::HashMap, sync::LazyLock};
-
-use ammonia::Builder;
 use pulldown_cmark::{CodeBlockKind, CowStr, Event, LinkType, Options, Parser, Tag, TagEnd, html};
 
+use super::sanitise;
 use super::template::{TemplateProblem, Values, Variable};
 
 /// One body in both forms.
@@ -27,7 +25,19 @@ pub(super) fn render(marked: &str, values: &Values) -> Parts {
     let text = text_of(&events);
     let mut raw = String::with_capacity(marked.len() * 2);
     html::push_html(&mut raw, events.into_iter());
-    Parts { html: SANITISER.clean(&raw).to_string(), text }
+    Parts { html: sanitise::for_mail(&raw), text }
+}
+
+/// A document of its own, such as a policy, as HTML for a page: by the rules of a mail's body, without its inline styles,
+/// which a page's policy forbids, and without variables. Nothing for a text that is nested without end or holds the
+/// characters that stand for variables; it can still be shown as it is.
+pub fn document(text: &str) -> Option<String> {
+    if text.chars().any(|c| Variable::of_mark(c).is_some()) || check_structure(text).is_err() {
+        return None;
+    }
+    let mut raw = String::with_capacity(text.len() * 2);
+    html::push_html(&mut raw, events(text, &Values::new(|_| String::new())).into_iter());
+    Some(sanitise::for_page(&raw))
 }
 
 /// Deepest nesting of lists, quotes and emphasis. The sanitiser's work grows with the square of the depth.
@@ -133,54 +143,6 @@ fn is_allowed_target(target: &str) -> bool {
     let clean = !target.contains(|c: char| c.is_control() || c.is_whitespace() || matches!(c, '<' | '>'));
     clean && matches!(scheme.as_deref(), Some("http" | "https" | "mailto"))
 }
-
-/// Inline styles, because many mail programs drop style sheets.
-const STYLES: &[(&str, &str)] = &[
-    ("p", "margin:0 0 16px"),
-    ("h1", "margin:0 0 16px;font-size:24px;line-height:1.3"),
-    ("h2", "margin:24px 0 12px;font-size:20px;line-height:1.3"),
-    ("h3", "margin:20px 0 8px;font-size:17px;line-height:1.3"),
-    ("ul", "margin:0 0 16px;padding-left:24px"),
-    ("ol", "margin:0 0 16px;padding-left:24px"),
-    ("li", "margin:0 0 6px"),
-    ("blockquote", "margin:0 0 16px;padding:0 0 0 16px;border-left:3px solid #9aa5b4"),
-    ("a", "color:#1d4ed8;text-decoration:underline"),
-    ("pre", "margin:0 0 16px;white-space:pre-wrap"),
-    ("hr", "margin:24px 0;border:0;border-top:1px solid #9aa5b4"),
-];
-
-static SANITISER: LazyLock<Builder<'static>> = LazyLock::new(|| {
-    let mut builder = Builder::empty();
-    builder
-        .add_tags([
-            "p",
-            "br",
-            "strong",
-            "em",
-            "h1",
-            "h2",
-            "h3",
-            "h4",
-            "h5",
-            "h6",
-            "ul",
-            "ol",
-            "li",
-            "blockquote",
-            "a",
-            "code",
-            "pre",
-            "hr",
-        ])
-        .add_tag_attributes("a", ["href"])
-        .add_tag_attributes("ol", ["start"])
-        .add_url_schemes(["http", "https", "mailto"])
-        .url_relative(ammonia::UrlRelative::Deny)
-        .link_rel(Some("noopener noreferrer"));
-    let styles = STYLES.iter().map(|(tag, style)| (*tag, HashMap::from([("style", *style)]))).collect();
-    builder.set_tag_attribute_values(styles);
-    builder
-});
 
 /// The events as plain text.
 fn text_of(events: &[Event<'_>]) -> String {

@@ -25,6 +25,7 @@ pub mod phrases;
 pub mod pool;
 pub mod render;
 mod samples;
+mod sanitise;
 pub mod smtp_reply;
 pub mod smtp_url;
 pub mod template;

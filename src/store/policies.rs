@@ -189,10 +189,12 @@ impl ReadTx<'_> {
         )
     }
 
-    /// A version's bytes, for everybody: a policy is public, and its id is its address (`/policies/{id}`).
-    pub fn public_policy(&mut self, id: PolicyVersionId) -> Result<(PolicyFormat, Vec<u8>), StoreError> {
+    /// Whose version this is, its record and its bytes, for everybody: a policy is public, and its id is its address
+    /// (`/policies/{id}`).
+    pub fn public_policy(&mut self, id: PolicyVersionId) -> Result<(ControllerId, PolicyVersion, Vec<u8>), StoreError> {
         use policy_versions::dsl as t;
-        Ok(on!(self.conn, c => t::policy_versions.filter(t::id.eq(id)).select((t::format, t::body)).first(c))?)
+        Ok(on!(self.conn, c => t::policy_versions.filter(t::id.eq(id))
+            .select((t::controller_id, PolicyVersion::as_select(), t::body)).first(c))?)
     }
 
     /// A notice.

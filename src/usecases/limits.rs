@@ -12,6 +12,8 @@ pub struct Limits {
     pub policies: usize,
     /// Versions of one policy: 1,000.
     pub policy_versions: usize,
+    /// Bytes of a Markdown policy that is shown as a page; a larger one is shown as it is: 128 KiB.
+    pub policy_page_bytes: usize,
     /// Forms of one controller: 500.
     pub forms: usize,
     /// Origins of one form, and addresses that it may lead back to: 20.
@@ -67,6 +69,7 @@ impl Default for Limits {
             purposes: 100,
             policies: 100,
             policy_versions: 1000,
+            policy_page_bytes: 128 * 1024,
             forms: 500,
             form_addresses: 20,
             senders: 100,

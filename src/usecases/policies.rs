@@ -6,6 +6,7 @@ use crate::domain::ids::{ControllerScope, PolicyId, PolicyVersionId};
 use crate::domain::policy::PolicyFormat;
 use crate::domain::slug::Slug;
 use crate::domain::time::Timestamp;
+use crate::mail::markdown;
 use crate::store::policies::{NewPolicyVersion, Policy, PolicyVersion};
 use crate::store::{ReadTx, WriteTx};
 
@@ -43,8 +44,10 @@ pub struct Upload {
 /// A document as everybody may read it.
 #[derive(Debug, Clone)]
 pub struct PublicPolicy {
-    /// What kind of document.
-    pub format: PolicyFormat,
+    /// Whose it is, by name.
+    pub controller: String,
+    /// Its record.
+    pub version: PolicyVersion,
     /// The exact bytes.
     pub body: Vec<u8>,
 }
@@ -173,6 +176,20 @@ pub async fn find_version(
 
 /// A version's bytes, for everybody who knows its address.
 pub async fn public_policy(services: &Services, id: PolicyVersionId) -> Result<PublicPolicy, Error> {
-    let (format, body) = services.store.read(move |tx: &mut ReadTx<'_>| tx.public_policy(id)).await?;
-    Ok(PublicPolicy { format, body })
+    services
+        .store
+        .read(move |tx: &mut ReadTx<'_>| {
+            let (owner, version, body) = tx.public_policy(id)?;
+            let controller = tx.controller(ControllerScope::granted(owner))?.name;
+            Ok(PublicPolicy { controller, version, body })
+        })
+        .await
+}
+
+/// A Markdown document as sanitised HTML, by the rules of a mail's body; nothing for any other format, and for one that
+/// is too large or too deep, which are shown as they are.
+pub fn as_page(services: &Services, policy: &PublicPolicy) -> Option<String> {
+    let fits = policy.body.len() <= services.rules.limits.policy_page_bytes;
+    let text = std::str::from_utf8(&policy.body).ok()?;
+    (fits && policy.version.format == PolicyFormat::Markdown).then(|| markdown::document(text)).flatten()
 }

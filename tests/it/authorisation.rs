@@ -38,6 +38,7 @@ const TABLE: &[Line] = &[
     ("GET", "/openapi.json", May::Open, "", 200),
     ("GET", "/problems/{slug}", May::Open, "", 200),
     ("GET", "/policies/{id}", May::Open, "", 200),
+    ("GET", "/policies/{id}/raw", May::Open, "", 200),
     ("GET", "/f/{form_key}", May::Open, "", 200),
     ("OPTIONS", "/f/{form_key}", May::Open, "", 403),
     ("POST", "/f/{form_key}", May::Open, "{}", 400),

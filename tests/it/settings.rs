@@ -8,7 +8,7 @@ use crate::support::{TestApp, wording};
 const HELLO: &str = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
 
 both_engines! {
-    async fn a_policy_version_is_served_byte_by_byte(app: TestApp) {
+    async fn a_policy_version_is_served_byte_by_byte_and_markdown_as_a_page_too(app: TestApp) {
         let policy = app.policy("privacy").await;
         let path = format!("/v1/policies/{policy}/versions");
         let query = "label=2026-09&language=en-GB&public_url=https://acme.example/privacy&in_force_from=2026-12-01&material=false";
@@ -30,7 +30,6 @@ both_engines! {
         assert!(again.expect(304).bytes.is_empty());
 
         for (media, body, shown) in [
-            ("text/markdown", "# Hello", "text/plain; charset=utf-8"),
             ("text/plain", "Hello", "text/plain; charset=utf-8"),
             ("application/pdf", "%PDF-1.7 …", "application/pdf"),
         ] {
@@ -39,6 +38,29 @@ both_engines! {
             let public = app.nobody().get(&format!("/policies/{}", made.text("id"))).await.expect(200);
             assert_eq!((public.header("content-type"), public.body().as_str()), (shown, body));
         }
+        let markdown = "# Hello <b>\r\n\n*You* may [look](https://acme.example/x), [not here](javascript:alert(1)).\n\n<script>alert(1)</script>";
+        let made = app.api().upload(&format!("{path}?label=md&language=en"), "text/markdown", markdown).await.expect(201);
+        let at = format!("/policies/{}", made.text("id"));
+        let page = app.nobody().get(&at).await.expect(200);
+        assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
+        let html = page.body();
+        for part in ["<h1>Hello &lt;b&gt;</h1>", "<em>You</em>", "href=\"https://acme.example/x\"", "acme Ltd", &made.text("sha256")] {
+            assert!(html.contains(part), "{part} is not in {html}");
+        }
+        assert!(!html.contains("<script") && !html.contains("javascript:") && !html.contains(" style="), "{html}");
+        assert!(crate::support::pages::link_on(&html, "/policies/").ends_with("/raw"));
+        let raw = app.nobody().get(&format!("{at}/raw")).await.expect(200);
+        assert_eq!((raw.body().as_str(), raw.header("content-type")), (markdown, "text/plain; charset=utf-8"));
+        assert_eq!(raw.header("etag"), format!("\"{}\"", made.text("sha256")));
+        let deep = format!("{}x", "> ".repeat(200));
+        let large = "word ".repeat(40_000);
+        for (label, body) in [("deep", deep), ("large", large)] {
+            let made = app.api().upload(&format!("{path}?label={label}&language=en"), "text/markdown", body.clone()).await.expect(201);
+            let plain = app.nobody().get(&format!("/policies/{}", made.text("id"))).await.expect(200);
+            assert_eq!((plain.header("content-type"), plain.body()), ("text/plain; charset=utf-8", body), "shown as it is");
+        }
+        let raw = app.nobody().get(&format!("/policies/{id}/raw")).await.expect(200);
+        assert_eq!((raw.body().as_str(), raw.header("content-type")), ("hello", "text/html; charset=utf-8"));
         let text = json!({"text": "hello", "format": "text/markdown", "label": "json", "language": "en"});
         assert_eq!(app.api().post(&path, text).await.expect(201).text("sha256"), HELLO);
     }

@@ -1,27 +1,23 @@
-//! Policies and their versions: create, upload, list, show; and the exact bytes of a version for everybody.
+//! Policies and their versions: create, upload, list, show.
 
-use actix_web::http::header::{
-    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH,
-};
 use actix_web::web::{Data, Json, Path};
-use actix_web::{HttpRequest, HttpResponse, get, post};
+use actix_web::{HttpResponse, get, post};
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use validator::Validate;
 
 use crate::domain::ids::{PolicyId, PolicyVersionId};
-use crate::domain::policy::PolicyFormat;
 use crate::http::api::Page;
 use crate::http::auth::{For, Settings};
 use crate::http::extract::{ApiJson, Idempotency, path_id};
 use crate::http::problem::{Problem, ProblemBody};
 use crate::store::policies::{Policy, PolicyVersion};
-use crate::usecases::once::{Asker, digest};
+use crate::usecases::Services;
+use crate::usecases::once::Asker;
 use crate::usecases::policies::{
-    NewPolicy, create_policy, find_policy, find_version, list_policies, list_versions, public_policy, upload_version,
+    NewPolicy, create_policy, find_policy, find_version, list_policies, list_versions, upload_version,
 };
-use crate::usecases::{Services, policies::PublicPolicy};
 
 use super::policy_upload::{PolicyText, PolicyUpload, UploadQuery};
 
@@ -64,7 +60,7 @@ impl From<Policy> for PolicyView {
 /// A version of a policy.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct PolicyVersionView {
-    /// Its id; `GET /policies/{id}` gives everybody its exact bytes.
+    /// Its id; `GET /policies/{id}` shows it to everybody, `GET /policies/{id}/raw` gives its exact bytes.
     pub id: String,
     /// Of which policy.
     pub policy_id: String,
@@ -189,41 +185,4 @@ pub async fn show_version(
 ) -> Result<Json<PolicyVersionView>, Problem> {
     let (policy, version): (PolicyId, PolicyVersionId) = (path_id(&ids.0)?, path_id(&ids.1)?);
     Ok(Json(PolicyVersionView::of(find_version(&services, who.scope, policy, version).await?, &services)))
-}
-
-/// The exact bytes of a policy version, for everybody.
-#[utoipa::path(tag = "public", operation_id = "read_policy_version", security(()), params(("id" = String, Path, description = "The version's id")),
-    responses(
-        (status = 200, description = "The document; HTML as HTML, PDF as a download, everything else as plain text", content((String = "text/html"), (String = "text/plain"), (String = "application/pdf"))),
-        (status = 304, description = "As you have it"),
-        (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
-#[get("/policies/{id}")]
-pub async fn read(services: Data<Services>, request: HttpRequest, id: Path<String>) -> Result<HttpResponse, Problem> {
-    let id: PolicyVersionId = path_id(&id)?;
-    let PublicPolicy { format, body } = public_policy(&services, id).await?;
-    let tag = format!("\"{}\"", HEXLOWER.encode(&digest(&body)));
-    let known = request.headers().get(IF_NONE_MATCH).and_then(|value| value.to_str().ok());
-    let known = known.is_some_and(|tags| tags.split(',').any(|one| one.trim().trim_start_matches("W/") == tag));
-    let mut response = if known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
-    // Bytes that never change may be kept for ever; what a controller uploads runs nothing and loads nothing.
-    response
-        .insert_header((ETAG, tag))
-        .insert_header((CACHE_CONTROL, "public, max-age=31536000, immutable"))
-        .insert_header((
-            CONTENT_SECURITY_POLICY,
-            "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:",
-        ));
-    if known {
-        return Ok(response.finish());
-    }
-    let media = match format {
-        PolicyFormat::Html => "text/html; charset=utf-8",
-        PolicyFormat::Markdown | PolicyFormat::Text => "text/plain; charset=utf-8",
-        PolicyFormat::Pdf => {
-            // Browsers do not show a PDF inside a sandbox.
-            response.insert_header((CONTENT_DISPOSITION, "attachment; filename=\"policy.pdf\""));
-            "application/pdf"
-        }
-    };
-    Ok(response.insert_header((CONTENT_TYPE, media)).body(body))
 }

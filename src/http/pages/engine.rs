@@ -15,7 +15,7 @@ use super::texts;
 use crate::domain::time::Timestamp;
 
 /// Every template, by name.
-pub(super) const TEMPLATES: [(&str, &str); 20] = [
+pub(super) const TEMPLATES: [(&str, &str); 21] = [
     ("answer.html", include_str!("templates/answer.html")),
     ("base.html", include_str!("templates/base.html")),
     ("confirm.html", include_str!("templates/confirm.html")),
@@ -34,6 +34,7 @@ pub(super) const TEMPLATES: [(&str, &str); 20] = [
     ("part_problems.html", include_str!("templates/part_problems.html")),
     ("part_questions.html", include_str!("templates/part_questions.html")),
     ("part_trap.html", include_str!("templates/part_trap.html")),
+    ("policy.html", include_str!("templates/policy.html")),
     ("withdraw.html", include_str!("templates/withdraw.html")),
     ("withdrawn.html", include_str!("templates/withdrawn.html")),
 ];
@@ -54,6 +55,8 @@ static ENGINE: LazyLock<Environment<'static>> = LazyLock::new(|| {
     engine.add_global("stylesheet", stylesheet().0);
     engine.add_function("t", translate);
     engine.add_function("titled", titled);
+    // Only a `Sanitised` is written by it; the tests of the templates hold it to that.
+    engine.add_function("sanitised", |html: &str| Value::from_safe_string(html.to_owned()));
     engine.add_function("moment", moment);
     engine.add_function("has_problem", has_problem);
     for (name, source) in TEMPLATES {

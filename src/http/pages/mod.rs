@@ -3,7 +3,8 @@
 //!
 //! Each page is a context struct and a `render_*` function that turns it into HTML. What is promised: no script, no
 //! inline style, nothing loaded from elsewhere, no pre-selected answer, "no" as prominent as "yes" (CV-01, LK-02,
-//! LK-14, DK-01), WCAG 2.2 AA, at most 20 kB with the stylesheet (WC-02). Everything from outside is escaped.
+//! LK-14, DK-01), WCAG 2.2 AA, at most 20 kB with the stylesheet (WC-02). Everything from outside is escaped; a
+//! policy in Markdown comes sanitised.
 //!
 //! What is left to others: who may see a page, status codes and headers, masking (contexts take masked text, LK-08),
 //! and the meaning of what a form sends back. Forms have no `action`: they post to the address they were fetched from,
@@ -14,6 +15,7 @@ mod answer;
 mod engine;
 mod form;
 mod parts;
+mod policy;
 #[cfg(test)]
 mod samples;
 mod stop;
@@ -26,6 +28,7 @@ mod trouble;
 pub use answer::{AnswerPage, ConfirmPage, DecidedPage, render_answer, render_confirm, render_decided};
 pub use form::{FormDonePage, FormPage, render_form, render_form_done};
 pub use parts::{Frame, Held, Href, Notice, Outcome, PolicyLink, Problem, Question, Recorded};
+pub use policy::{PolicyPage, Sanitised, render_policy};
 pub use stop::{
     NotMeDonePage, NotMePage, Stopped, WithdrawPage, WithdrawnPage, render_not_me, render_not_me_done, render_withdraw,
     render_withdrawn,

@@ -318,6 +318,26 @@ impl LinkProblemPage {
     }
 }
 
+impl PolicyPage {
+    pub(crate) fn samples() -> Vec<Self> {
+        let [english, german, _] = frames();
+        let of = |frame: Frame, text: &str| Self {
+            frame,
+            version: "2026-09-01".into(),
+            text: Sanitised::of_policy(text.into()),
+            exact: href("/policies/0199/raw"),
+            sha256: "ab".repeat(32),
+        };
+        vec![
+            of(
+                english,
+                "<h1>Privacy</h1>\n<p>We keep <strong>little</strong>.</p>\n<ul>\n<li>Your address</li>\n</ul>",
+            ),
+            of(german, "<h1>Datenschutz</h1>\n<p>Wir speichern wenig.</p>"),
+        ]
+    }
+}
+
 impl MessagePage {
     pub(crate) fn samples() -> Vec<Self> {
         let [english, _, hostile] = frames();

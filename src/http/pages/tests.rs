@@ -32,6 +32,8 @@ fn pages() -> Vec<(String, String)> {
     all(&mut pages, "not_me.html", &NotMePage::samples(), render_not_me);
     all(&mut pages, "not_me_done.html", &NotMeDonePage::samples(), render_not_me_done);
     all(&mut pages, "link_problem.html", &LinkProblemPage::samples(), render_link_problem);
+    let policy = |page: &PolicyPage| render_policy(page).expect("it fits a page");
+    all(&mut pages, "policy.html", &PolicyPage::samples(), policy);
     all(&mut pages, "message.html", &MessagePage::samples(), render_message);
     pages
 }
@@ -156,7 +158,7 @@ fn results_are_announced_and_problems_are_linked() {
                     "{name}"
                 );
             }
-            Some("withdraw" | "not_me") => {}
+            Some("withdraw" | "not_me" | "policy") => {}
             _ => assert!(page.contains("role=\"status\""), "{name} (WCAG 4.1.3)"),
         }
     }
@@ -231,6 +233,15 @@ fn every_template_is_known_and_used() {
     for (name, _) in TEMPLATES {
         let used = TEMPLATES.iter().any(|(_, source)| source.contains(&format!("\"{name}\"")));
         assert!(used || !(name.starts_with("part_") || name == "base.html"), "{name} is not used");
+    }
+}
+
+#[test]
+fn only_a_policy_is_written_unescaped() {
+    for (name, source) in TEMPLATES {
+        let wanted = if name == "policy.html" { 1 } else { 0 };
+        assert_eq!(source.matches("sanitised(").count(), wanted, "{name}");
+        assert!(!source.contains("autoescape"), "{name}");
     }
 }
 

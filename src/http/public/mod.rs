@@ -5,6 +5,7 @@ pub mod answers;
 pub mod assets;
 pub mod forms;
 pub mod hooks;
+pub mod policy;
 pub mod stops;
 
 use std::net::IpAddr;
