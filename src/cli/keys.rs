@@ -48,10 +48,10 @@ enum Use {
     Suppression,
 }
 
-/// Make a new key of a controller, which writes from now on; or seal all keys anew under a new root key
+/// Make a new key of a controller, which soon writes while older ones read; or seal all keys anew under a new root key
 #[derive(Debug, Args)]
-#[command(long_about = "Make a new key of a controller, which writes from now on while older ones still read. Other \
-                        processes see it within half a minute.\n\n\
+#[command(long_about = "Make a new key of a controller. A link key signs from now on. Other keys write within two \
+                        minutes, when every process has read them, while older ones still read.\n\n\
                         With --root: seal all controllers' keys anew under a new root key. Make one with `reconsent \
                         keys generate`, set RECONSENT_ROOT_KEY to it and RECONSENT_ROOT_KEY_PREVIOUS to the old one \
                         everywhere, restart, run this until it answers 0, then take the previous one away.")]
@@ -146,7 +146,7 @@ async fn rotate(services: &Services, args: &RotateArgs, in_rotation: bool) -> Re
             print_json(&json!({ "use": key_use.name(), "version": version }))
         }
         Rotated::Key(key_use, version) => {
-            print(format_args!("{} version {version} writes from now on", key_use.name()))
+            print(format_args!("{} version {version} writes within two minutes", key_use.name()))
         }
         Rotated::LinkKey(kid) if args.json => print_json(&json!({ "use": "link", "kid": kid })),
         Rotated::LinkKey(kid) => print(format_args!("link key {kid} signs from now on")),

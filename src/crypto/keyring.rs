@@ -1,6 +1,6 @@
-//! A controller's keys, opened for use. Each use has keys of its own (SE-02), in versions: the newest writes, older
-//! ones still read. The "never mail" list is looked up under every version, as an erased address cannot be hashed
-//! anew (SU-04).
+//! A controller's keys, opened for use. Each use has keys of its own (SE-02), in versions: one writes, the newest
+//! unless said otherwise, and all of them read. The "never mail" list is looked up under every version, as an erased
+//! address cannot be hashed anew (SU-04).
 
 use std::collections::BTreeMap;
 
@@ -49,25 +49,35 @@ impl KeyUse {
 pub struct ControllerKeys {
     controller: Uuid,
     keys: BTreeMap<(KeyUse, i32), Key>,
+    writers: BTreeMap<KeyUse, i32>,
 }
 
 impl ControllerKeys {
     /// Puts opened keys together; `None` when a use has no key.
     pub fn new(controller: Uuid, keys: impl IntoIterator<Item = (KeyUse, i32, Key)>) -> Option<Self> {
         let keys: BTreeMap<_, _> = keys.into_iter().map(|(key_use, version, key)| ((key_use, version), key)).collect();
-        KeyUse::ALL
-            .iter()
-            .all(|wanted| keys.keys().any(|(key_use, _)| key_use == wanted))
-            .then_some(Self { controller, keys })
+        // In the order of versions, so that the newest stays.
+        let writers: BTreeMap<_, _> = keys.keys().copied().collect();
+        let whole = KeyUse::ALL.iter().all(|key_use| writers.contains_key(key_use));
+        whole.then(|| Self { controller, keys, writers })
     }
 
-    /// The newest version of a use, and its key.
-    fn newest(&self, key_use: KeyUse) -> (i32, &Key) {
-        self.keys
-            .range((key_use, i32::MIN)..=(key_use, i32::MAX))
-            .next_back()
-            .map(|((_, version), key)| (*version, key))
-            .expect("`new` has seen a key for each use")
+    /// The same, with these versions to write; a version without a key changes nothing.
+    pub fn writing_with(mut self, versions: impl IntoIterator<Item = (KeyUse, i32)>) -> Self {
+        let known = versions.into_iter().filter(|version| self.keys.contains_key(version)).collect::<Vec<_>>();
+        self.writers.extend(known);
+        self
+    }
+
+    /// The version that writes.
+    pub fn writes(&self, key_use: KeyUse) -> i32 {
+        self.writer(key_use).0
+    }
+
+    /// The version that writes for a use, and its key.
+    fn writer(&self, key_use: KeyUse) -> (i32, &Key) {
+        let version = self.writers[&key_use];
+        (version, &self.keys[&(key_use, version)])
     }
 
     fn place<'a>(&self, table: &'a str, column: &'a str, row: Uuid, key_version: i32) -> Place<'a> {
@@ -76,7 +86,7 @@ impl ControllerKeys {
 
     /// Seals a value that belongs to the controller rather than to a person; returns the version of the key.
     pub fn seal(&self, table: &str, column: &str, row: Uuid, plain: &[u8]) -> (i32, Vec<u8>) {
-        let (version, key) = self.newest(KeyUse::Data);
+        let (version, key) = self.writer(KeyUse::Data);
         (version, field::seal(key, &self.place(table, column, row, version), plain))
     }
 
@@ -108,12 +118,12 @@ impl ControllerKeys {
 
     /// The fingerprint by which an address is found.
     pub fn email_fingerprint(&self, match_key: &str) -> [u8; 32] {
-        index::email_fingerprint(self.newest(KeyUse::Index).1, match_key)
+        index::email_fingerprint(self.writer(KeyUse::Index).1, match_key)
     }
 
     /// The fingerprint that a new entry of the "never mail" list gets, and its key version.
     pub fn suppression_fingerprint(&self, channel: &str, match_key: &str) -> (i32, [u8; 32]) {
-        let (version, key) = self.newest(KeyUse::Suppression);
+        let (version, key) = self.writer(KeyUse::Suppression);
         (version, index::suppression_fingerprint(key, &self.controller.to_string(), channel, match_key))
     }
 
@@ -128,7 +138,7 @@ impl ControllerKeys {
 
     /// The key for names that outsiders see.
     pub fn names_key(&self) -> &Key {
-        self.newest(KeyUse::Names).1
+        self.writer(KeyUse::Names).1
     }
 }
 
@@ -160,23 +170,30 @@ mod tests {
         ControllerKeys::new(Uuid::from_u128(7), all).unwrap()
     }
 
+    /// The same keys and a second version for one use.
+    fn with_another(old: &ControllerKeys, key_use: KeyUse) -> ControllerKeys {
+        let all = old.keys.iter().map(|((key_use, version), key)| (*key_use, *version, key.clone()));
+        ControllerKeys::new(old.controller, all.chain([(key_use, 2, Key::random())])).unwrap()
+    }
+
     #[test]
     fn the_newest_version_writes_and_older_ones_still_read() {
         let old = keys(1);
         let row = Uuid::from_u128(1);
         let (version, sealed) = old.seal("destinations", "credentials", row, b"secret");
-        let mut grown = old.clone();
-        grown.keys.insert((KeyUse::Data, 2), Key::random());
+        let grown = with_another(&old, KeyUse::Data);
         assert_eq!(grown.open("destinations", "credentials", row, version, &sealed).unwrap().as_slice(), b"secret");
         assert_eq!(grown.seal("destinations", "credentials", row, b"secret").0, 2);
+        let patient = grown.writing_with([(KeyUse::Data, 1), (KeyUse::Index, 9)]);
+        assert_eq!(patient.seal("destinations", "credentials", row, b"secret").0, 1, "it writes when it is told to");
+        assert_eq!(patient.writes(KeyUse::Index), 1, "there is no such version");
     }
 
     #[test]
     fn a_suppression_is_found_under_every_key_version() {
         let old = keys(1);
         let (_, entry) = old.suppression_fingerprint("email", "ana@example.org");
-        let mut grown = old.clone();
-        grown.keys.insert((KeyUse::Suppression, 2), Key::random());
+        let grown = with_another(&old, KeyUse::Suppression);
         assert!(grown.suppression_candidates("email", "ana@example.org").contains(&entry));
         assert_ne!(grown.suppression_fingerprint("email", "ana@example.org").1, entry);
     }

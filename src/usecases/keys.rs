@@ -1,5 +1,8 @@
 //! The controllers' keys, opened when needed and kept for a short while, so that a rotation in another process is seen
 //! soon. Also the signing keys of links.
+//!
+//! A new version of a key writes only when every process must have read it: until then a row under it would be closed
+//! to others, and a stop entered under it would not be found.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -45,6 +48,12 @@ pub struct Keys {
     link_keys: RwLock<HashMap<String, (FoundLinkKey, Timestamp)>>,
 }
 
+/// Which version of a key writes; `versions` in their order.
+pub(super) fn writer(versions: &[(i32, Timestamp)], settling: Duration, now: Timestamp) -> Option<i32> {
+    let settled = versions.iter().rfind(|(_, made)| made.plus(settling) <= now);
+    settled.or(versions.first()).map(|(version, _)| *version)
+}
+
 /// Where a controller's key is sealed.
 pub(super) fn key_place(controller: Uuid, key_use: KeyUse, version: i32) -> Place<'static> {
     Place { table: "controller_keys", column: key_use.name(), controller, row: controller, key_version: version }
@@ -58,6 +67,17 @@ pub(super) fn link_key_place(controller: Uuid) -> Place<'static> {
 impl Keys {
     pub(super) fn new(root: RootKeys, store: Store, clock: Arc<dyn Clock>, refresh: Duration) -> Self {
         Self { root, store, clock, refresh, opened: RwLock::default(), link_keys: RwLock::default() }
+    }
+
+    /// How long after its making a version begins to write: the time in which every process reads it, twice over, as
+    /// their clocks differ.
+    pub fn settling(&self) -> Duration {
+        self.refresh * 2
+    }
+
+    /// How long after its making a version writes in every process.
+    pub fn settled(&self) -> Duration {
+        self.settling() + self.refresh
     }
 
     /// The root keys, for setting up and rotating.
@@ -93,7 +113,7 @@ impl Keys {
             .store
             .read(move |tx: &mut ReadTx<'_>| Ok::<_, StoreError>((tx.controller_keys(scope)?, tx.link_keys(scope)?)))
             .await?;
-        let keys = Arc::new(self.open_keys(scope, &sealed)?);
+        let keys = Arc::new(self.open_keys(scope, &sealed, now)?);
         let newest = link_keys.iter().find(|key| key.standing == KeyStanding::Active);
         let newest = newest.ok_or_else(|| Error::Internal("a controller has no active link key".into()))?;
         let signer = Arc::new(self.open_signer(scope, newest)?);
@@ -102,18 +122,22 @@ impl Keys {
         Ok((keys, signer))
     }
 
-    fn open_keys(&self, scope: ControllerScope, sealed: &[SealedKey]) -> Result<ControllerKeys, Error> {
+    fn open_keys(&self, scope: ControllerScope, sealed: &[SealedKey], now: Timestamp) -> Result<ControllerKeys, Error> {
         let controller = scope.controller().uuid();
-        let mut keys = Vec::with_capacity(sealed.len());
-        for row in sealed {
-            let key_use = KeyUse::from_name(&row.key_use)
-                .ok_or_else(|| Error::Internal("a stored key has an unknown use".into()))?;
-            let (bytes, _) = self.root.open(&key_place(controller, key_use, row.version), &row.sealed)?;
-            let key =
-                Key::from_bytes(&bytes).ok_or_else(|| Error::Internal("a stored key has the wrong length".into()))?;
-            keys.push((key_use, row.version, key));
+        let (mut keys, mut writers) = (Vec::with_capacity(sealed.len()), Vec::new());
+        for key_use in KeyUse::ALL {
+            let rows: Vec<_> = sealed.iter().filter(|row| row.key_use == key_use.name()).collect();
+            for row in &rows {
+                let (bytes, _) = self.root.open(&key_place(controller, key_use, row.version), &row.sealed)?;
+                let key = Key::from_bytes(&bytes)
+                    .ok_or_else(|| Error::Internal("a stored key has the wrong length".into()))?;
+                keys.push((key_use, row.version, key));
+            }
+            let versions: Vec<_> = rows.iter().map(|row| (row.version, row.created_at)).collect();
+            writers.extend(writer(&versions, self.settling(), now).map(|version| (key_use, version)));
         }
-        ControllerKeys::new(controller, keys).ok_or(Error::Store(StoreError::NotFound))
+        let keys = ControllerKeys::new(controller, keys).ok_or(Error::Store(StoreError::NotFound))?;
+        Ok(keys.writing_with(writers))
     }
 
     fn open_signer(&self, scope: ControllerScope, row: &LinkKey) -> Result<SigningKey, Error> {

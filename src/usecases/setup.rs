@@ -204,8 +204,8 @@ pub async fn rotate_link_key(services: &Services, scope: ControllerScope) -> Res
     Ok(rotated)
 }
 
-/// A new version of a controller's key writes from now on; older ones still read. The fingerprints of
-/// addresses have one version only: changing it would mean writing every fingerprint anew.
+/// A new version of a controller's key. It writes as soon as every process has read it; older ones still read.
+/// The fingerprints of addresses have one version only: changing it would mean writing every fingerprint anew.
 pub async fn rotate_key(services: &Services, scope: ControllerScope, key_use: KeyUse) -> Result<Rotated, Error> {
     if matches!(key_use, KeyUse::Index | KeyUse::Names) {
         return Err(Error::field(

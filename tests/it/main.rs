@@ -16,6 +16,7 @@ mod holding;
 mod house;
 mod idempotency;
 mod imports;
+mod keys;
 mod kills;
 mod limits;
 mod mail_smtp;

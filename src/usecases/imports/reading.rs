@@ -115,6 +115,8 @@ impl ImportReading {
 
     /// Reads the next batch and commits it.
     pub async fn step(&mut self) -> Result<Step, Error> {
+        // Asked for anew each time: a long list may outlast a version of the key.
+        self.keys = self.services.keys.of(self.job.scope).await?;
         let rows = match self.gather().await {
             Ok(rows) => Arc::new(rows),
             // The bytes are gone: another worker has come to the end. If it has not, they are lost.

@@ -2,7 +2,7 @@
 //! import wait for a worker, in the commit that also asks for the work. What breaks off before stays in status
 //! `Receiving`, is read by nobody, and is forgotten later.
 
-use std::sync::Arc;
+use std::time::Duration;
 
 use zeroize::Zeroize;
 
@@ -42,7 +42,6 @@ const FIRST_ROW: i32 = 2;
 pub struct Upload {
     services: Services,
     scope: ControllerScope,
-    keys: Arc<ControllerKeys>,
     id: ImportId,
     held: Vec<u8>,
     chunks: i32,
@@ -97,7 +96,7 @@ impl Upload {
         digest.update(&declaration);
         digest.update(format!("\0{}\0{}\0{}\0", new.kind, new.name, new.purposes.join(",")).as_bytes());
         let (services, held) = (services.clone(), Vec::with_capacity(services.rules.pieces.upload_bytes));
-        Ok(Self { services, scope, keys, id, held, chunks: 0, size: 0, digest })
+        Ok(Self { services, scope, id, held, chunks: 0, size: 0, digest })
     }
 
     /// Whether so many bytes more are within the limit.
@@ -126,7 +125,9 @@ impl Upload {
 
     /// Writes what is held.
     async fn keep(&mut self) -> Result<(), Error> {
-        let chunk = piece(&self.keys, self.scope, self.id, self.chunks, &self.held);
+        // Asked for anew each time: an upload may outlast a version of the key.
+        let keys = self.services.keys.of(self.scope).await?;
+        let chunk = piece(&keys, self.scope, self.id, self.chunks, &self.held);
         self.services.store.write(self.id.uuid(), move |tx: &mut WriteTx<'_>| tx.insert_import_chunk(&chunk)).await?;
         self.chunks += 1;
         self.held.zeroize();
