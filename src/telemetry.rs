@@ -204,13 +204,14 @@ enum Shape {
 }
 
 /// The metrics of the service. Labels come from closed sets only: outcomes, kinds, route templates, status codes.
-const METRICS: [(Shape, &str, &str); 6] = [
+const METRICS: [(Shape, &str, &str); 7] = [
     (Shape::Histogram, COMMIT_BATCH_CALLS, "Calls in one commit."),
     (Shape::Gauge, "reconsent_write_queue_depth", "Calls that wait for a writer."),
     (Shape::Counter, "reconsent_mails_total", "Mails by outcome of their hand-over."),
     (Shape::Gauge, "reconsent_outbox_depth", "Rows of the outbox that wait, by kind."),
     (Shape::Counter, "reconsent_sync_total", "Changes brought to the provider, by outcome."),
     (Shape::Counter, "reconsent_http_requests_total", "Requests by route template and status."),
+    (Shape::Counter, "reconsent_key_alarms_total", "Alarms about keys: wrong_key, canary_opened."),
 ];
 const COMMIT_BATCH_CALLS: &str = "reconsent_commit_batch_calls";
 /// Upper ends of the histogram's buckets: the powers of two up to the usual size of a full batch.

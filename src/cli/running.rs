@@ -104,7 +104,7 @@ impl Running {
         let settings = &self.parts.store;
         let door = self.parts.house.door.clone();
         let (url, runtime) = (settings.url.clone(), Handle::current());
-        let readiness = Readiness::new(store.clone(), url, settings.write_queue, runtime, &door);
+        let readiness = Readiness::new(&self.services, url, settings.write_queue, runtime, &door);
         let text: MetricsText = Arc::new(move || {
             // A process without a worker has nobody else to look.
             metrics::gauge!("reconsent_write_queue_depth").set(store.write_queue_depth() as f64);

@@ -2,11 +2,13 @@
 //! unless said otherwise, and all of them read. The "never mail" list is looked up under every version, as an erased
 //! address cannot be hashed anew (SU-04).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
+use super::alarm::Alarms;
 use super::field::{self, Place, SealError};
 use super::index;
 use super::secret::Key;
@@ -50,6 +52,8 @@ pub struct ControllerKeys {
     controller: Uuid,
     keys: BTreeMap<(KeyUse, i32), Key>,
     writers: BTreeMap<KeyUse, i32>,
+    decoys: BTreeSet<Uuid>,
+    alarms: Arc<Alarms>,
 }
 
 impl ControllerKeys {
@@ -59,7 +63,7 @@ impl ControllerKeys {
         // In the order of versions, so that the newest stays.
         let writers: BTreeMap<_, _> = keys.keys().copied().collect();
         let whole = KeyUse::ALL.iter().all(|key_use| writers.contains_key(key_use));
-        whole.then(|| Self { controller, keys, writers })
+        whole.then(|| Self { controller, keys, writers, decoys: BTreeSet::new(), alarms: Arc::default() })
     }
 
     /// The same, with these versions to write; a version without a key changes nothing.
@@ -67,6 +71,16 @@ impl ControllerKeys {
         let known = versions.into_iter().filter(|version| self.keys.contains_key(version)).collect::<Vec<_>>();
         self.writers.extend(known);
         self
+    }
+
+    /// The same, raising `alarms` when one of these people is opened.
+    pub fn guarding(self, decoys: impl IntoIterator<Item = Uuid>, alarms: Arc<Alarms>) -> Self {
+        Self { decoys: decoys.into_iter().collect(), alarms, ..self }
+    }
+
+    /// The people who are nobody, oldest first.
+    pub fn decoys(&self) -> impl Iterator<Item = Uuid> {
+        self.decoys.iter().copied()
     }
 
     /// The version that writes.
@@ -110,8 +124,11 @@ impl ControllerKeys {
         (SubjectKey { controller: self.controller, key }, version, sealed)
     }
 
-    /// Opens a person's key.
+    /// Opens a person's key. Who opens a decoy's is told nothing, and is told of.
     pub fn subject_key(&self, subject: Uuid, version: i32, sealed: &[u8]) -> Result<SubjectKey, SealError> {
+        if self.decoys.contains(&subject) {
+            self.alarms.canary_opened(self.controller);
+        }
         let bytes = self.open("subjects", "wrapped_key", subject, version, sealed)?;
         Ok(SubjectKey { controller: self.controller, key: Key::from_bytes(&bytes).ok_or(SealError)? })
     }
@@ -213,5 +230,17 @@ mod tests {
             b"ana@example.org"
         );
         assert!(keys.subject_key(ben, version, &wrapped).is_err(), "a wrapped key belongs to one person's row");
+    }
+
+    #[test]
+    fn who_opens_a_decoy_raises_an_alarm() {
+        let (decoy, ana, alarms) = (Uuid::from_u128(1), Uuid::from_u128(2), Arc::new(Alarms::default()));
+        let keys = keys(1).guarding([decoy], Arc::clone(&alarms));
+        let (_, first, wrapped) = keys.new_subject_key(decoy);
+        let (_, version, hers) = keys.new_subject_key(ana);
+        keys.subject_key(ana, version, &hers).unwrap();
+        assert_eq!(alarms.canaries_opened(), 0);
+        keys.subject_key(decoy, first, &wrapped).unwrap();
+        assert_eq!(alarms.canaries_opened(), 1);
     }
 }

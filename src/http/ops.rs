@@ -18,6 +18,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 
 use crate::store::{DatabaseUrl, ReadTx, SchemaStanding, Store, StoreError};
+use crate::usecases::{Keys, Services};
 
 /// How this door is set.
 #[derive(Debug, Clone)]
@@ -32,12 +33,24 @@ pub struct OpsDoor {
     pub schema_holds: Duration,
 }
 
+impl Default for OpsDoor {
+    fn default() -> Self {
+        Self {
+            connections: 64,
+            head_timeout: Duration::from_secs(5),
+            ready_timeout: Duration::from_secs(2),
+            schema_holds: Duration::from_secs(10),
+        }
+    }
+}
+
 /// Gives the metrics as text.
 pub type MetricsText = Arc<dyn Fn() -> String + Send + Sync>;
 
 /// What readiness is judged by.
 pub struct Readiness {
     store: Store,
+    keys: Arc<Keys>,
     url: DatabaseUrl,
     write_queue: usize,
     runtime: Handle,
@@ -57,13 +70,17 @@ pub struct ReadinessReport {
     pub schema: &'static str,
     /// Whether there is room before the writer.
     pub write_queue: &'static str,
+    /// Whether controllers' keys are the ones they were. It takes nothing from readiness: it stops one
+    /// controller's work, and the other controllers' people must be able to withdraw.
+    pub keys: &'static str,
 }
 
 impl Readiness {
     /// `write_queue` is how many calls may wait for a writer; `runtime` outlives the listener.
-    pub fn new(store: Store, url: DatabaseUrl, write_queue: usize, runtime: Handle, door: &OpsDoor) -> Self {
+    pub fn new(services: &Services, url: DatabaseUrl, write_queue: usize, runtime: Handle, door: &OpsDoor) -> Self {
+        let (store, keys) = (services.store.clone(), Arc::clone(&services.keys));
         let (patience, schema_holds) = (door.ready_timeout, door.schema_holds);
-        Self { store, url, write_queue, runtime, patience, schema_holds, schema_seen: Mutex::new(None) }
+        Self { store, keys, url, write_queue, runtime, patience, schema_holds, schema_seen: Mutex::new(None) }
     }
 
     /// Looks now.
@@ -73,7 +90,18 @@ impl Readiness {
         let full = self.store.write_queue_depth() >= self.write_queue;
         let write_queue = if full { "full" } else { "ok" };
         let all = [database, schema, write_queue].iter().all(|found| *found == "ok");
-        ReadinessReport { status: if all { "ready" } else { "not ready" }, database, schema, write_queue }
+        let keys = self.keys();
+        ReadinessReport { status: if all { "ready" } else { "not ready" }, database, schema, write_queue, keys }
+    }
+
+    /// The alarms of this process. An opened canary stays told until somebody has looked into it and started anew.
+    fn keys(&self) -> &'static str {
+        let alarms = self.keys.alarms();
+        match (alarms.wrong_keys(), alarms.canaries_opened()) {
+            (0, 0) => "ok",
+            (0, _) => "canary opened",
+            _ => "wrong key",
+        }
     }
 
     async fn database(&self) -> &'static str {

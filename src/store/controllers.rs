@@ -9,7 +9,7 @@ use crate::domain::time::Timestamp;
 
 use super::connection::on;
 use super::error::StoreError;
-use super::schema::{api_tokens, controller_keys, controllers, install, link_keys};
+use super::schema::{api_tokens, controller_keys, controllers, install, key_canaries, link_keys};
 use super::{ReadTx, WriteTx};
 
 /// A controller.
@@ -42,6 +42,20 @@ pub struct SealedKey {
     pub sealed: Vec<u8>,
     /// Since when.
     pub created_at: Timestamp,
+}
+
+/// What a key in use has to open before anything else.
+#[derive(Debug, Clone, Queryable, Selectable, Insertable)]
+#[diesel(table_name = key_canaries, treat_none_as_default_value = false)]
+pub struct KeyCanary {
+    /// Whose.
+    pub controller_id: ControllerId,
+    /// Of which key.
+    pub key_use: String,
+    /// Of which version.
+    pub version: i32,
+    /// Sealed under that key.
+    pub sealed: Vec<u8>,
 }
 
 /// A signing key of links.
@@ -121,6 +135,14 @@ impl ReadTx<'_> {
         Ok(
             on!(self.conn, c => t::controller_keys.filter(t::controller_id.eq(scope.controller())).select(SealedKey::as_select())
             .order((t::key_use, t::version)).load(c))?,
+        )
+    }
+
+    /// The canaries of a controller's keys.
+    pub fn key_canaries(&mut self, scope: ControllerScope) -> Result<Vec<KeyCanary>, StoreError> {
+        use key_canaries::dsl as t;
+        Ok(
+            on!(self.conn, c => t::key_canaries.filter(t::controller_id.eq(scope.controller())).select(KeyCanary::as_select()).load(c))?,
         )
     }
 
@@ -229,6 +251,19 @@ impl WriteTx<'_> {
     /// Another version of a controller's key.
     pub fn insert_controller_key(&mut self, key: &SealedKey) -> Result<(), StoreError> {
         on!(self.writing(), c => diesel::insert_into(controller_keys::table).values(key).execute(c))?;
+        Ok(())
+    }
+
+    /// The canary of a key.
+    pub fn insert_key_canary(&mut self, canary: &KeyCanary) -> Result<(), StoreError> {
+        on!(self.writing(), c => diesel::insert_into(key_canaries::table).values(canary).execute(c))?;
+        Ok(())
+    }
+
+    /// Takes the canary of a key away: without one the key is not used.
+    pub fn drop_key_canary(&mut self, scope: ControllerScope, key_use: &str, version: i32) -> Result<(), StoreError> {
+        use key_canaries::dsl as t;
+        on!(self.writing(), c => diesel::delete(t::key_canaries.find((scope.controller(), key_use, version))).execute(c))?;
         Ok(())
     }
 

@@ -91,6 +91,7 @@ pub fn check_columns(conn: &mut Conn) -> Result<usize, StoreError> {
         install,
         controllers,
         controller_keys,
+        key_canaries,
         link_keys,
         api_tokens,
         purposes,

@@ -2,7 +2,9 @@
 //! soon. Also the signing keys of links.
 //!
 //! A new version of a key writes only when every process must have read it: until then a row under it would be closed
-//! to others, and a stop entered under it would not be found.
+//! to others, and a stop entered under it would not be found. Each time keys are read they have to open their
+//! canaries; a controller whose keys do not is refused everything, and that is told. The worker's timetable
+//! asks for every controller's keys, so that this does not wait for somebody to come by.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -11,13 +13,13 @@ use std::time::Duration;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use crate::crypto::{ControllerKeys, Key, KeyUse, Place, RootKeys};
+use crate::crypto::{Alarms, ControllerKeys, Key, KeyUse, Place, RootKeys, canary};
 use crate::domain::clock::Clock;
 use crate::domain::ids::ControllerScope;
 use crate::domain::link::KeyStanding;
 use crate::domain::time::Timestamp;
 use crate::links::{SigningKey, VerifyingKey};
-use crate::store::controllers::{LinkKey, SealedKey};
+use crate::store::controllers::{KeyCanary, LinkKey, SealedKey};
 use crate::store::{ReadTx, Store, StoreError};
 
 use super::Error;
@@ -44,6 +46,7 @@ pub struct Keys {
     store: Store,
     clock: Arc<dyn Clock>,
     refresh: Duration,
+    alarms: Arc<Alarms>,
     opened: RwLock<HashMap<ControllerScope, Opened>>,
     link_keys: RwLock<HashMap<String, (FoundLinkKey, Timestamp)>>,
 }
@@ -66,7 +69,13 @@ pub(super) fn link_key_place(controller: Uuid) -> Place<'static> {
 
 impl Keys {
     pub(super) fn new(root: RootKeys, store: Store, clock: Arc<dyn Clock>, refresh: Duration) -> Self {
-        Self { root, store, clock, refresh, opened: RwLock::default(), link_keys: RwLock::default() }
+        let alarms = Arc::new(Alarms::default());
+        Self { root, store, clock, refresh, alarms, opened: RwLock::default(), link_keys: RwLock::default() }
+    }
+
+    /// What was found wrong with keys.
+    pub fn alarms(&self) -> &Alarms {
+        &self.alarms
     }
 
     /// How long after its making a version begins to write: the time in which every process reads it, twice over, as
@@ -109,11 +118,13 @@ impl Keys {
         if let Some(kept) = kept {
             return Ok(kept);
         }
-        let (sealed, link_keys) = self
+        let (sealed, canaries, link_keys) = self
             .store
-            .read(move |tx: &mut ReadTx<'_>| Ok::<_, StoreError>((tx.controller_keys(scope)?, tx.link_keys(scope)?)))
+            .read(move |tx: &mut ReadTx<'_>| {
+                Ok::<_, StoreError>((tx.controller_keys(scope)?, tx.key_canaries(scope)?, tx.link_keys(scope)?))
+            })
             .await?;
-        let keys = Arc::new(self.open_keys(scope, &sealed, now)?);
+        let keys = Arc::new(self.open_keys(scope, &sealed, &canaries, now)?);
         let newest = link_keys.iter().find(|key| key.standing == KeyStanding::Active);
         let newest = newest.ok_or_else(|| Error::Internal("a controller has no active link key".into()))?;
         let signer = Arc::new(self.open_signer(scope, newest)?);
@@ -122,22 +133,47 @@ impl Keys {
         Ok((keys, signer))
     }
 
-    fn open_keys(&self, scope: ControllerScope, sealed: &[SealedKey], now: Timestamp) -> Result<ControllerKeys, Error> {
+    fn open_keys(
+        &self,
+        scope: ControllerScope,
+        sealed: &[SealedKey],
+        canaries: &[KeyCanary],
+        now: Timestamp,
+    ) -> Result<ControllerKeys, Error> {
         let controller = scope.controller().uuid();
-        let (mut keys, mut writers) = (Vec::with_capacity(sealed.len()), Vec::new());
+        let (mut keys, mut writers, mut decoys) = (Vec::with_capacity(sealed.len()), Vec::new(), Vec::new());
         for key_use in KeyUse::ALL {
             let rows: Vec<_> = sealed.iter().filter(|row| row.key_use == key_use.name()).collect();
             for row in &rows {
-                let (bytes, _) = self.root.open(&key_place(controller, key_use, row.version), &row.sealed)?;
-                let key = Key::from_bytes(&bytes)
-                    .ok_or_else(|| Error::Internal("a stored key has the wrong length".into()))?;
+                let canary =
+                    canaries.iter().find(|canary| (&canary.key_use, canary.version) == (&row.key_use, row.version));
+                let Some((key, named)) = self.open_key(controller, key_use, row, canary) else {
+                    self.alarms.wrong_key(controller, key_use.name(), row.version);
+                    return Err(Error::Internal("a controller's key is not the one it was".into()));
+                };
                 keys.push((key_use, row.version, key));
+                decoys.extend(named);
             }
             let versions: Vec<_> = rows.iter().map(|row| (row.version, row.created_at)).collect();
             writers.extend(writer(&versions, self.settling(), now).map(|version| (key_use, version)));
         }
         let keys = ControllerKeys::new(controller, keys).ok_or(Error::Store(StoreError::NotFound))?;
-        Ok(keys.writing_with(writers))
+        self.alarms.right_keys(controller);
+        Ok(keys.writing_with(writers).guarding(decoys, Arc::clone(&self.alarms)))
+    }
+
+    /// A key and the decoys that its canary names; nothing when it is not the key it was.
+    fn open_key(
+        &self,
+        controller: Uuid,
+        key_use: KeyUse,
+        row: &SealedKey,
+        canary: Option<&KeyCanary>,
+    ) -> Option<(Key, Vec<Uuid>)> {
+        let (bytes, _) = self.root.open(&key_place(controller, key_use, row.version), &row.sealed).ok()?;
+        let key = Key::from_bytes(&bytes)?;
+        let decoys = canary::check(controller, key_use, row.version, &key, &canary?.sealed).ok()?;
+        Some((key, decoys))
     }
 
     fn open_signer(&self, scope: ControllerScope, row: &LinkKey) -> Result<SigningKey, Error> {

@@ -3,17 +3,20 @@
 use uuid::Uuid;
 
 use crate::crypto::secret::{bearer_token, sha256};
-use crate::crypto::{Key, KeyUse, Place};
+use crate::crypto::{ControllerKeys, Key, KeyUse, Place, canary};
+use crate::domain::email::EmailAddress;
 use crate::domain::ids::{ControllerId, ControllerScope, TokenId};
 use crate::domain::link::KeyStanding;
 use crate::domain::scope::Scope;
 use crate::domain::slug::Slug;
 use crate::domain::time::Timestamp;
 use crate::links::SigningKey;
-use crate::store::controllers::{ApiToken, Controller, LinkKey, SealedKey};
+use crate::store::controllers::{ApiToken, Controller, KeyCanary, LinkKey, SealedKey};
+use crate::store::subjects::Subject;
 use crate::store::{ReadTx, StoreError, WriteTx};
 
 use super::keys::{key_place, link_key_place};
+use super::record::Person;
 use super::{Error, Services};
 
 const CANARY: &[u8] = b"reconsent";
@@ -80,9 +83,15 @@ pub fn create_controller_in(
         created_at: now,
     };
     tx.insert_controller(&controller).map_err(Error::taken("the short name"))?;
-    for key_use in KeyUse::ALL {
-        tx.insert_controller_key(&new_key(services, id, key_use, 1, now))?;
+    let keys: Vec<_> = KeyUse::ALL.into_iter().map(|key_use| (key_use, 1, Key::random())).collect();
+    let opened = ControllerKeys::new(id.uuid(), keys.iter().cloned())
+        .ok_or_else(|| Error::Internal("a use of keys was left out".into()))?;
+    let decoy = new_decoy(services, ControllerScope::granted(id), &opened, now)?;
+    for (key_use, version, key) in &keys {
+        let decoys = if *key_use == KeyUse::Data { &[decoy.id.uuid()][..] } else { &[] };
+        insert_key(tx, services, id, (*key_use, *version, key), decoys, now)?;
     }
+    tx.add_subjects(&[decoy])?;
     tx.insert_link_key(&new_link_key(services, id, now))?;
     Ok(controller)
 }
@@ -93,9 +102,41 @@ pub async fn create_controller(services: &Services, new: NewController) -> Resul
     services.store.write(Uuid::nil(), move |tx: &mut WriteTx<'_>| create_controller_in(tx, &house, &new, now)).await
 }
 
-fn new_key(services: &Services, controller: ControllerId, key_use: KeyUse, version: i32, now: Timestamp) -> SealedKey {
-    let sealed = services.keys.root().seal(&key_place(controller.uuid(), key_use, version), Key::random().bytes());
-    SealedKey { controller_id: controller, key_use: key_use.name().to_owned(), version, sealed, created_at: now }
+/// Writes a version of a key, and its canary beside it.
+fn insert_key(
+    tx: &mut WriteTx<'_>,
+    services: &Services,
+    controller: ControllerId,
+    (key_use, version, key): (KeyUse, i32, &Key),
+    decoys: &[Uuid],
+    now: Timestamp,
+) -> Result<(), Error> {
+    tx.insert_controller_key(&SealedKey {
+        controller_id: controller,
+        key_use: key_use.name().to_owned(),
+        version,
+        sealed: services.keys.root().seal(&key_place(controller.uuid(), key_use, version), key.bytes()),
+        created_at: now,
+    })?;
+    Ok(tx.insert_key_canary(&KeyCanary {
+        controller_id: controller,
+        key_use: key_use.name().to_owned(),
+        version,
+        sealed: canary::make(controller.uuid(), key_use, version, key, decoys),
+    })?)
+}
+
+/// A row for nobody, whose opening raises an alarm. Should it ever be written to, nothing arrives: the name is
+/// reserved.
+fn new_decoy(
+    services: &Services,
+    scope: ControllerScope,
+    keys: &ControllerKeys,
+    now: Timestamp,
+) -> Result<Subject, Error> {
+    let text = format!("{}@mail.invalid", services.ids.random().simple());
+    let address = EmailAddress::parse(&text).map_err(|_| Error::Internal("a decoy's address does not read".into()))?;
+    Ok(Person::newcomer(scope, keys, services.ids.as_ref(), &address, None, None, now).row)
 }
 
 fn new_link_key(services: &Services, controller: ControllerId, now: Timestamp) -> LinkKey {
@@ -214,6 +255,8 @@ pub async fn rotate_key(services: &Services, scope: ControllerScope, key_use: Ke
         ));
     }
     let (house, now) = (services.clone(), services.clock.now());
+    // Nothing is built on keys that are not right.
+    let keys = services.keys.of(scope).await?;
     let rotated = services
         .store
         .write(scope.controller().uuid(), move |tx: &mut WriteTx<'_>| {
@@ -224,7 +267,13 @@ pub async fn rotate_key(services: &Services, scope: ControllerScope, key_use: Ke
                 .map(|key| key.version)
                 .max();
             let version = newest.unwrap_or(0) + 1;
-            tx.insert_controller_key(&new_key(&house, scope.controller(), key_use, version, now))?;
+            let mut decoys = Vec::new();
+            if key_use == KeyUse::Data {
+                let decoy = new_decoy(&house, scope, &keys, now)?;
+                decoys.extend(keys.decoys().chain([decoy.id.uuid()]));
+                tx.add_subjects(&[decoy])?;
+            }
+            insert_key(tx, &house, scope.controller(), (key_use, version, &Key::random()), &decoys, now)?;
             Ok::<_, Error>(Rotated::Key(key_use, version))
         })
         .await?;

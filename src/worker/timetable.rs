@@ -27,6 +27,8 @@ pub(super) async fn run(worker: Worker, mut stop: watch::Receiver<bool>) {
 /// What is due for one controller.
 async fn look_after(worker: &Worker, scope: ControllerScope) -> Result<(), Error> {
     let services = &worker.services;
+    // Opens every controller's canaries in turn, also those that nobody asks for.
+    services.keys.of(scope).await?;
     expire_due(services, scope).await?;
     lapse_due(services, scope).await?;
     close_due(services, scope, services.clock.now()).await?;

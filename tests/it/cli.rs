@@ -152,7 +152,10 @@ fn a_folder_is_made_a_service_runs_answers_for_its_health_and_stops() {
     let ops = format!("http://{}", serving.ops);
     let (ready, _) = expect(run(&["health", "--url", &format!("{ops}/readyz")], &[]), 0);
     let ready: Value = serde_json::from_str(&ready).unwrap();
-    assert_eq!(ready, serde_json::json!({ "status": "ready", "database": "ok", "schema": "ok", "write_queue": "ok" }));
+    assert_eq!(
+        ready,
+        serde_json::json!({ "status": "ready", "database": "ok", "schema": "ok", "write_queue": "ok", "keys": "ok" })
+    );
     expect(run(&["health", "--url", &format!("{ops}/healthz")], &[]), 0);
     let (numbers, _) = expect(run(&["health", "--url", &format!("{ops}/metrics")], &[]), 0);
     assert!(numbers.contains("reconsent_write_queue_depth"), "{numbers}");
@@ -298,6 +301,33 @@ fn keys_are_listed_rotated_and_withdrawn_and_the_root_key_is_changed() {
     assert_eq!(expect(run(&rotate, &both), 0).0.trim(), "{\"resealed\":0}");
     expect(run(&["keys", "list", "--controller", "acme"], &new), 0);
     house.expect(&["keys", "list", "--controller", "acme"], 5);
+}
+
+#[test]
+fn a_service_finds_a_controllers_key_that_is_not_the_one_it_was_without_being_asked() {
+    use reconsent::crypto::{Key, Place, RootKeys};
+    let house = House::new();
+    let made = house.json(&["controller", "create", "--slug", "acme", "--name", "Acme Ltd"]);
+    let controller = made["id"].as_str().unwrap().parse().unwrap();
+    let root = std::fs::read_to_string(format!("{}/root.key", house.data)).unwrap();
+    let place = Place { table: "controller_keys", column: "index", controller, row: controller, key_version: 1 };
+    let another = RootKeys::parse(&root, None).unwrap().seal(&place, Key::random().bytes());
+    let mut database = SqliteConnection::establish(&format!("{}/reconsent.db", house.data)).unwrap();
+    diesel::sql_query("UPDATE controller_keys SET sealed = ? WHERE key_use = 'index'")
+        .bind::<diesel::sql_types::Binary, _>(another)
+        .execute(&mut database)
+        .unwrap();
+
+    let serving = Serving::start(&house, &[&["serve"], &ANYWHERE[..]].concat(), "serving");
+    let told = serving.says("is not the one it was");
+    assert_eq!(
+        (&told["event"], &told["level"], &told["key_use"]),
+        (&"wrong_key".into(), &"ERROR".into(), &"index".into())
+    );
+    let (ready, _) = expect(run(&["health", "--url", &format!("http://{}/readyz", serving.ops)], &[]), 0);
+    assert_eq!(serde_json::from_str::<Value>(&ready).unwrap()["keys"], "wrong key");
+    let (numbers, _) = expect(run(&["health", "--url", &format!("http://{}/metrics", serving.ops)], &[]), 0);
+    assert!(numbers.contains("reconsent_key_alarms_total{kind=\"wrong_key\"}"), "{numbers}");
 }
 
 #[test]

@@ -24,6 +24,7 @@ DROP TABLE policies;
 DROP TABLE purposes;
 DROP TABLE api_tokens;
 DROP TABLE link_keys;
+DROP TABLE key_canaries;
 DROP TABLE controller_keys;
 DROP TABLE controllers;
 DROP TABLE install;

@@ -25,6 +25,14 @@ CREATE TABLE controller_keys (
     PRIMARY KEY (controller_id, key_use, version)
 );
 
+CREATE TABLE key_canaries ( -- one for each key in use: opens, or that is not the key it was (R-103)
+    controller_id BLOB NOT NULL REFERENCES controllers (id),
+    key_use TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    sealed BLOB NOT NULL, -- under that key; names the controller's decoys
+    PRIMARY KEY (controller_id, key_use, version)
+);
+
 CREATE TABLE link_keys (
     kid TEXT NOT NULL PRIMARY KEY, -- finds the controller
     controller_id BLOB NOT NULL REFERENCES controllers (id),

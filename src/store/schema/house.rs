@@ -43,6 +43,18 @@ diesel::table! {
     use diesel::sql_types::*;
     use super::Id;
 
+    key_canaries (controller_id, key_use, version) {
+        controller_id -> Id,
+        key_use -> Text,
+        version -> Integer,
+        sealed -> Binary,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::Id;
+
     link_keys (kid) {
         kid -> Text,
         controller_id -> Id,

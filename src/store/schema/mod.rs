@@ -11,6 +11,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     install,
     controllers,
     controller_keys,
+    key_canaries,
     link_keys,
     api_tokens,
     purposes,
