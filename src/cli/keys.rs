@@ -13,28 +13,17 @@ use crate::usecases::setup::{Rotated, reseal_under_root, rotate_key, rotate_link
 
 use super::boot::{Behind, Parts};
 use super::exit::{Exit, Failure, print, print_json};
+use super::key_versions::{self, ListArgs, RetireArgs};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum KeysCommand {
-    /// List a controller's keys: use, version, since when; link keys with their standing. Shows no secret
     List(ListArgs),
     Rotate(RotateArgs),
-    /// Take a link key out of use once its links have ended; their withdrawals go on
-    Retire(KidArgs),
+    Retire(RetireArgs),
     /// Say that somebody else may hold a link key: nothing it signed counts but withdrawals
     Compromise(KidArgs),
     /// Print a fresh root key, for RECONSENT_ROOT_KEY during a rotation; keeps nothing
     Generate,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct ListArgs {
-    /// The controller's short name
-    #[arg(long, value_name = "SLUG")]
-    controller: String,
-    /// Print a JSON object: keys (use, version, created_at) and link_keys (kid, standing, created_at)
-    #[arg(long)]
-    json: bool,
 }
 
 /// Keys that can be rotated.
@@ -51,7 +40,9 @@ enum Use {
 /// Make a new key of a controller, which soon writes while older ones read; or seal all keys anew under a new root key
 #[derive(Debug, Args)]
 #[command(long_about = "Make a new key of a controller. A link key signs from now on. Other keys write within two \
-                        minutes, when every process has read them, while older ones still read.\n\n\
+                        minutes, when every process has read them, while older ones still read; then the worker seals \
+                        anew what older data keys seal, while the service runs: see `reconsent keys list`, and \
+                        `reconsent keys retire` for their end.\n\n\
                         With --root: seal all controllers' keys anew under a new root key. Make one with `reconsent \
                         keys generate`, set RECONSENT_ROOT_KEY to it and RECONSENT_ROOT_KEY_PREVIOUS to the old one \
                         everywhere, restart, run this until it answers 0, then take the previous one away.")]
@@ -88,38 +79,12 @@ pub(super) async fn run(place: &super::Place, command: KeysCommand) -> Result<()
     let in_rotation = settings.service.root_key_previous.is_some();
     let services = Parts::from_settings(settings)?.open(Behind::Refuse).await?;
     match command {
-        KeysCommand::List(args) => list(&services, &args).await,
+        KeysCommand::List(args) => key_versions::list(&services, &args).await,
         KeysCommand::Rotate(args) => rotate(&services, &args, in_rotation).await,
         KeysCommand::Retire(args) => retire(&services, args).await,
         KeysCommand::Compromise(args) => compromise(&services, args).await,
         KeysCommand::Generate => Ok(()),
     }
-}
-
-async fn list(services: &Services, args: &ListArgs) -> Result<(), Failure> {
-    let scope = super::controller::named(services, &args.controller).await?;
-    let (keys, link_keys) = services
-        .store
-        .read(move |tx: &mut ReadTx<'_>| Ok::<_, StoreError>((tx.controller_keys(scope)?, tx.link_keys(scope)?)))
-        .await?;
-    if args.json {
-        let keys: Vec<_> = keys
-            .iter()
-            .map(|key| json!({ "use": key.key_use, "version": key.version, "created_at": key.created_at.to_string() }))
-            .collect();
-        let link_keys: Vec<_> = link_keys
-            .iter()
-            .map(|key| json!({ "kid": key.kid, "standing": key.standing, "created_at": key.created_at.to_string() }))
-            .collect();
-        return print_json(&json!({ "keys": keys, "link_keys": link_keys }));
-    }
-    for key in keys {
-        print(format_args!("{:<12} version {:<4} since {}", key.key_use, key.version, key.created_at))?;
-    }
-    for key in link_keys {
-        print(format_args!("{:<12} {} {} since {}", "link", key.kid, key.standing, key.created_at))?;
-    }
-    Ok(())
 }
 
 async fn rotate(services: &Services, args: &RotateArgs, in_rotation: bool) -> Result<(), Failure> {
@@ -162,7 +127,9 @@ async fn find(services: &Services, kid: &str) -> Result<(ControllerScope, KeySta
     }
 }
 
-async fn retire(services: &Services, args: KidArgs) -> Result<(), Failure> {
+async fn retire(services: &Services, args: RetireArgs) -> Result<(), Failure> {
+    let Some(kid) = args.kid else { return key_versions::retire(services, &args).await };
+    let args = KidArgs { kid, json: args.json };
     let (scope, standing) = find(services, &args.kid).await?;
     match standing {
         KeyStanding::Active => {

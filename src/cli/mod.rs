@@ -10,6 +10,7 @@ mod demo;
 mod exit;
 mod health;
 mod init;
+mod key_versions;
 mod keys;
 mod migrate;
 mod openapi;

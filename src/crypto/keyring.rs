@@ -124,6 +124,12 @@ impl ControllerKeys {
         (SubjectKey { controller: self.controller, key }, version, sealed)
     }
 
+    /// A person's key sealed anew under the version that writes, without being used.
+    pub fn reseal_subject_key(&self, subject: Uuid, version: i32, sealed: &[u8]) -> Result<(i32, Vec<u8>), SealError> {
+        let bytes = self.open("subjects", "wrapped_key", subject, version, sealed)?;
+        Ok(self.seal("subjects", "wrapped_key", subject, &bytes))
+    }
+
     /// Opens a person's key. Who opens a decoy's is told nothing, and is told of.
     pub fn subject_key(&self, subject: Uuid, version: i32, sealed: &[u8]) -> Result<SubjectKey, SealError> {
         if self.decoys.contains(&subject) {
@@ -230,17 +236,20 @@ mod tests {
             b"ana@example.org"
         );
         assert!(keys.subject_key(ben, version, &wrapped).is_err(), "a wrapped key belongs to one person's row");
+        let (_, resealed) = keys.reseal_subject_key(ana, version, &wrapped).unwrap();
+        assert_eq!(keys.subject_key(ana, version, &resealed).unwrap().key.bytes(), key.key.bytes());
     }
 
     #[test]
-    fn who_opens_a_decoy_raises_an_alarm() {
+    fn who_opens_a_decoy_raises_an_alarm_and_who_seals_it_anew_does_not() {
         let (decoy, ana, alarms) = (Uuid::from_u128(1), Uuid::from_u128(2), Arc::new(Alarms::default()));
         let keys = keys(1).guarding([decoy], Arc::clone(&alarms));
-        let (_, first, wrapped) = keys.new_subject_key(decoy);
+        let (_, version, wrapped) = keys.new_subject_key(decoy);
+        keys.reseal_subject_key(decoy, version, &wrapped).unwrap();
         let (_, version, hers) = keys.new_subject_key(ana);
         keys.subject_key(ana, version, &hers).unwrap();
         assert_eq!(alarms.canaries_opened(), 0);
-        keys.subject_key(decoy, first, &wrapped).unwrap();
+        keys.subject_key(decoy, version, &wrapped).unwrap();
         assert_eq!(alarms.canaries_opened(), 1);
     }
 }

@@ -17,6 +17,8 @@ coded! {
         Refresh = 5 "refresh",
         /// Bring people in step after a purpose's list has changed; the reference is the controller's id.
         Remap = 6 "remap",
+        /// Seal anew what older versions of the controller's key seal; the reference is the controller's id.
+        Reseal = 7 "reseal",
     }
 }
 

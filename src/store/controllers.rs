@@ -38,10 +38,12 @@ pub struct SealedKey {
     pub key_use: String,
     /// Its version.
     pub version: i32,
-    /// The sealed bytes.
+    /// The sealed bytes; none once retired.
     pub sealed: Vec<u8>,
     /// Since when.
     pub created_at: Timestamp,
+    /// Retired when: its bytes are gone.
+    pub retired_at: Option<Timestamp>,
 }
 
 /// What a key in use has to open before anything else.
@@ -264,6 +266,21 @@ impl WriteTx<'_> {
     pub fn drop_key_canary(&mut self, scope: ControllerScope, key_use: &str, version: i32) -> Result<(), StoreError> {
         use key_canaries::dsl as t;
         on!(self.writing(), c => diesel::delete(t::key_canaries.find((scope.controller(), key_use, version))).execute(c))?;
+        Ok(())
+    }
+
+    /// Destroys a version of a key and its canary; that it was there stays on record.
+    pub fn retire_controller_key(
+        &mut self,
+        scope: ControllerScope,
+        key_use: &str,
+        version: i32,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.drop_key_canary(scope, key_use, version)?;
+        use controller_keys::dsl as t;
+        on!(self.writing(), c => diesel::update(t::controller_keys.find((scope.controller(), key_use, version)))
+            .set((t::sealed.eq(Vec::<u8>::new()), t::retired_at.eq(now))).execute(c))?;
         Ok(())
     }
 

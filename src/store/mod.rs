@@ -16,6 +16,7 @@ pub mod former_lists;
 mod group_commit;
 pub mod idempotency;
 pub mod imports;
+pub mod key_rows;
 pub mod links;
 pub mod mails;
 mod migrate;

@@ -143,7 +143,8 @@ impl Keys {
         let controller = scope.controller().uuid();
         let (mut keys, mut writers, mut decoys) = (Vec::with_capacity(sealed.len()), Vec::new(), Vec::new());
         for key_use in KeyUse::ALL {
-            let rows: Vec<_> = sealed.iter().filter(|row| row.key_use == key_use.name()).collect();
+            let in_use = |row: &&SealedKey| row.key_use == key_use.name() && row.retired_at.is_none();
+            let rows: Vec<_> = sealed.iter().filter(in_use).collect();
             for row in &rows {
                 let canary =
                     canaries.iter().find(|canary| (&canary.key_use, canary.version) == (&row.key_use, row.version));

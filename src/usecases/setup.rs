@@ -9,9 +9,11 @@ use crate::domain::ids::{ControllerId, ControllerScope, TokenId};
 use crate::domain::link::KeyStanding;
 use crate::domain::scope::Scope;
 use crate::domain::slug::Slug;
+use crate::domain::task::TaskKind;
 use crate::domain::time::Timestamp;
 use crate::links::SigningKey;
 use crate::store::controllers::{ApiToken, Controller, KeyCanary, LinkKey, SealedKey};
+use crate::store::outbox::Task;
 use crate::store::subjects::Subject;
 use crate::store::{ReadTx, StoreError, WriteTx};
 
@@ -117,6 +119,7 @@ fn insert_key(
         version,
         sealed: services.keys.root().seal(&key_place(controller.uuid(), key_use, version), key.bytes()),
         created_at: now,
+        retired_at: None,
     })?;
     Ok(tx.insert_key_canary(&KeyCanary {
         controller_id: controller,
@@ -245,8 +248,23 @@ pub async fn rotate_link_key(services: &Services, scope: ControllerScope) -> Res
     Ok(rotated)
 }
 
-/// A new version of a controller's key. It writes as soon as every process has read it; older ones still read.
-/// The fingerprints of addresses have one version only: changing it would mean writing every fingerprint anew.
+/// Behind everything else: nobody waits for it.
+const RESEAL_LANE: i16 = 3;
+
+/// Asks for the rows of older versions to be sealed anew, from `due_at` on.
+pub(super) fn ask_to_reseal(
+    tx: &mut WriteTx<'_>,
+    scope: ControllerScope,
+    due_at: Timestamp,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let all = scope.controller().uuid();
+    Ok(tx.enqueue(&[Task::new(scope, TaskKind::Reseal, all, RESEAL_LANE, due_at, now)])?)
+}
+
+/// A new version of a controller's key. It writes as soon as every process has read it; older ones still read, and what
+/// they seal is sealed anew from then on. The fingerprints of addresses have one version only: changing it would
+/// mean writing every fingerprint anew.
 pub async fn rotate_key(services: &Services, scope: ControllerScope, key_use: KeyUse) -> Result<Rotated, Error> {
     if matches!(key_use, KeyUse::Index | KeyUse::Names) {
         return Err(Error::field(
@@ -272,6 +290,7 @@ pub async fn rotate_key(services: &Services, scope: ControllerScope, key_use: Ke
                 let decoy = new_decoy(&house, scope, &keys, now)?;
                 decoys.extend(keys.decoys().chain([decoy.id.uuid()]));
                 tx.add_subjects(&[decoy])?;
+                ask_to_reseal(tx, scope, now.plus(house.keys.settled()), now)?;
             }
             insert_key(tx, &house, scope.controller(), (key_use, version, &Key::random()), &decoys, now)?;
             Ok::<_, Error>(Rotated::Key(key_use, version))
@@ -298,7 +317,7 @@ pub async fn reseal_under_root(services: &Services) -> Result<usize, Error> {
                 .write(controller.id.uuid(), move |tx: &mut WriteTx<'_>| {
                     let root = house.keys.root();
                     let mut count = 0;
-                    for key in tx.controller_keys(scope)? {
+                    for key in tx.controller_keys(scope)?.iter().filter(|key| key.retired_at.is_none()) {
                         let key_use =
                             KeyUse::from_name(&key.key_use).ok_or_else(|| Error::Internal("unknown key use".into()))?;
                         let place = key_place(scope.controller().uuid(), key_use, key.version);

@@ -11,6 +11,7 @@ use crate::usecases::Error;
 use crate::usecases::campaigns::freeze_chunk;
 use crate::usecases::refresh::refresh_chunk;
 use crate::usecases::remap::{Piece, remap_chunk};
+use crate::usecases::reseal::Resealing;
 use crate::usecases::sync::{Synced, sync_subject};
 
 use super::Worker;
@@ -27,6 +28,7 @@ pub(super) async fn carry_out(worker: &Worker, task: Task) {
             TaskKind::Launch => launch(&inner, &claim).await,
             TaskKind::Refresh => refresh(&inner, &claim).await,
             TaskKind::Remap => remap(&inner, &claim).await,
+            TaskKind::Reseal => reseal(&inner, &claim).await,
         }
     };
     guarded(worker, &task, work).await;
@@ -158,5 +160,12 @@ async fn remap(worker: &Worker, task: &Task) -> Result<(), Error> {
             }
             Piece::Done => return finish(worker, task).await,
         }
+    }
+}
+
+async fn reseal(worker: &Worker, task: &Task) -> Result<(), Error> {
+    match Resealing::begin(&worker.services, task.scope()).await? {
+        Ok(resealing) => piece_by_piece(worker, task, || resealing.step()).await,
+        Err(due) => postpone(worker, task, due.since(worker.services.clock.now())).await,
     }
 }

@@ -152,6 +152,7 @@ impl Worker {
             (TaskKind::Launch, self.settings.launch_workers),
             (TaskKind::Refresh, self.settings.refresh_workers),
             (TaskKind::Remap, self.settings.refresh_workers),
+            (TaskKind::Reseal, 1),
         ] {
             lanes.spawn(self.clone().lane(kind, hands, stop.clone()));
         }

@@ -304,6 +304,36 @@ fn keys_are_listed_rotated_and_withdrawn_and_the_root_key_is_changed() {
 }
 
 #[test]
+fn versions_of_a_key_are_listed_with_what_rests_on_them_and_stay_while_they_are_needed() {
+    let house = House::new();
+    house.expect(&["controller", "create", "--slug", "acme", "--name", "Acme Ltd"], 0);
+    house.expect(&["keys", "rotate", "--controller", "acme", "--use", "data"], 0);
+    let listed = house.json(&["keys", "list", "--controller", "acme"]);
+    let version = |key_use: &str, version: i64| {
+        let keys = listed["keys"].as_array().unwrap();
+        keys.iter().find(|key| key["use"] == key_use && key["version"] == version).unwrap().clone()
+    };
+    assert_eq!(version("data", 1)["standing"], "current");
+    assert_eq!(version("data", 2)["standing"], "coming");
+    // One decoy from the beginning, one from the rotation.
+    assert_eq!(version("data", 1)["rows"]["people"], 2);
+    assert_eq!(version("suppression", 1)["rows"], serde_json::json!({ "suppressions": 0 }));
+    assert!(version("index", 1)["rows"].as_object().unwrap().is_empty());
+    assert!(version("names", 1)["age_seconds"].as_i64().unwrap() < 60);
+    let (text, _) = house.expect(&["keys", "list", "--controller", "acme"], 0);
+    assert!(text.contains("rows: people 2") && text.contains("rows: everything"), "{text}");
+
+    let retire = ["keys", "retire", "--controller", "acme", "--use", "data", "--version"];
+    for (number, why) in [("1", "it is current"), ("2", "it is coming"), ("3", "no such version")] {
+        let (_, told) = house.expect(&[&retire[..], &[number]].concat(), 6);
+        assert!(told.contains(why), "{told}");
+    }
+    house.expect(&["keys", "retire", "--controller", "acme", "--use", "data"], 2);
+    house.expect(&["keys", "retire", "--controller", "acme", "--use", "index", "--version", "1"], 2);
+    house.expect(&["keys", "retire"], 2);
+}
+
+#[test]
 fn a_service_finds_a_controllers_key_that_is_not_the_one_it_was_without_being_asked() {
     use reconsent::crypto::{Key, Place, RootKeys};
     let house = House::new();
@@ -359,7 +389,8 @@ fn the_help_of_each_command_says_what_it_does() {
         (&["token", "create"], &["--scope", "settings, consents, imports", "P90D"]),
         (&["token", "list"], &["without their secrets", "--operator"]),
         (&["token", "revoke"], &["Revoke", "<ID>"]),
-        (&["keys", "list"], &["standing", "no secret"]),
+        (&["keys", "list"], &["standing", "no secret", "takes seconds", "cannot be made anew"]),
+        (&["keys", "retire"], &["link key", "--version", "exit code 6"]),
         (&["keys", "rotate"], &["RECONSENT_ROOT_KEY_PREVIOUS", "link", "suppression"]),
         (&["openapi"], &["OpenAPI document", "needs no settings"]),
         (&["health"], &["ready", "--url"]),

@@ -20,8 +20,9 @@ CREATE TABLE controller_keys (
     controller_id UUID NOT NULL REFERENCES controllers (id),
     key_use TEXT NOT NULL,
     version INTEGER NOT NULL,
-    sealed BYTEA NOT NULL, -- under the root key
+    sealed BYTEA NOT NULL, -- under the root key; empty once retired (R-102)
     created_at BIGINT NOT NULL,
+    retired_at BIGINT,
     PRIMARY KEY (controller_id, key_use, version)
 );
 

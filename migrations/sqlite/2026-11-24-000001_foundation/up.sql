@@ -20,8 +20,9 @@ CREATE TABLE controller_keys (
     controller_id BLOB NOT NULL REFERENCES controllers (id),
     key_use TEXT NOT NULL,
     version INTEGER NOT NULL,
-    sealed BLOB NOT NULL, -- under the root key
+    sealed BLOB NOT NULL, -- under the root key; empty once retired (R-102)
     created_at INTEGER NOT NULL,
+    retired_at INTEGER,
     PRIMARY KEY (controller_id, key_use, version)
 );
 

@@ -21,7 +21,7 @@ use crate::usecases::parked::{drop_parked, list_parked, retry_parked};
 /// Parked work.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ParkedView {
-    /// What kind of work: `mail`, `sync`, `import`, `launch`.
+    /// What kind of work: `mail`, `sync`, `import`, `launch`, `refresh`, `reseal`.
     pub kind: String,
     /// The id of what it is about: a mail, a person, an upload, a round.
     pub reference: String,

@@ -36,6 +36,7 @@ diesel::table! {
         version -> Integer,
         sealed -> Binary,
         created_at -> BigInt,
+        retired_at -> Nullable<BigInt>,
     }
 }
 

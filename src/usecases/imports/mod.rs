@@ -82,7 +82,7 @@ fn resolve(tx: &mut ReadTx<'_>, scope: ControllerScope, new: &NewImport) -> Resu
 
 /// The row that a piece of an upload is sealed to: the upload and the piece's number, so that pieces do not change
 /// places.
-fn chunk_row(import: ImportId, chunk: i32) -> Uuid {
+pub(super) fn chunk_row(import: ImportId, chunk: i32) -> Uuid {
     let mut bytes = import.uuid().as_bytes().to_vec();
     bytes.extend_from_slice(&chunk.to_be_bytes());
     let mut row = [0; 16];

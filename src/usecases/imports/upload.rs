@@ -2,7 +2,6 @@
 //! import wait for a worker, in the commit that also asks for the work. What breaks off before stays in status
 //! `Receiving`, is read by nobody, and is forgotten later.
 
-
 use zeroize::Zeroize;
 
 use crate::crypto::ControllerKeys;
