@@ -91,7 +91,8 @@ impl Task {
             state: TaskState::Queued,
             due_at,
             attempts: 0,
-            fence: 0,
+            // Not from nought: a claim on an earlier row of the same work, done since, must not hold for this one.
+            fence: now.micros(),
             lease_until: Timestamp::from_micros(0),
             generation: 0,
             last_error: None,
