@@ -14,6 +14,8 @@ use reconsent::domain::task::TaskKind;
 use reconsent::sandbox::campaign_monitor::{Fault, FaultKind, State};
 use reconsent::store::destinations::DestinationState;
 use reconsent::store::mails::Mail;
+use reconsent::store::outbox::Reference;
+use reconsent::store::outbox::Task;
 use reconsent::store::{ReadTx, StoreError, WriteTx};
 use reconsent::usecases::sync::{Provider, ProviderSettings};
 use reconsent::worker::{Worker, WorkerSettings};
@@ -36,9 +38,8 @@ fn with_short_leases(app: &TestApp) -> (watch::Sender<bool>, tokio::task::JoinHa
     (stop, tokio::spawn(worker.run(stopped)))
 }
 
-fn delayed(world: &World, method: &str, path: &str) {
-    let fault =
-        Fault { method: Some(method.to_owned()), path: path.to_owned(), times: 1, kind: FaultKind::Delay(LATE) };
+fn strike(world: &World, method: &str, path: &str, kind: FaultKind) {
+    let fault = Fault { method: Some(method.to_owned()), path: path.to_owned(), times: 1, kind };
     assert!(world.emulator.faults().push(fault));
 }
 
@@ -79,7 +80,7 @@ both_engines! {
         let world = World::around(&app);
         let shop = Shop::open(&app, &world).await;
         let purpose = newsletter(&app).await;
-        delayed(&world, "POST", "/import");
+        strike(&world, "POST", "/import", FaultKind::LateAnswer(LATE));
         let ana = app.consenting("ana@example.org", &purpose, &shop.notice, &shop.policy_version).await;
         let (stop, slow) = with_short_leases(&app);
         eventually("the slow one's call has arrived", async || {
@@ -108,7 +109,7 @@ both_engines! {
         world.emulator.freeze_clock(Some("2026-11-24T09:00:00Z".parse().unwrap()));
         assert!(world.emulator.subscribe_as_person(LIST, "ana@example.org"));
         assert!(world.emulator.unsubscribe_as_person(LIST, "ana@example.org"));
-        delayed(&world, "GET", "/subscribers/");
+        strike(&world, "GET", "/subscribers/", FaultKind::Delay(LATE));
         let ana = app.consenting("ana@example.org", &purpose, &shop.notice, &shop.policy_version).await;
         let (stop, slow) = with_short_leases(&app);
         eventually("the slow one is looking", async || (world.emulator.faults().waiting() == 0).then_some(())).await;
@@ -120,8 +121,36 @@ both_engines! {
         slow.await.unwrap();
         let restarts = world.emulator.requests().iter().filter(|request| request.body["Resubscribe"] == true).count();
         assert_eq!(restarts, 1, "the one who took over, and nobody else");
+        let state = settled(&app, ana).await;
+        assert!(state.active && state.last_error.is_none(), "{state:?}");
+        let events = app.events_of("ana@example.org").await;
+        assert_eq!(events, ["consent.given"], "the refusal of yesterday is no stop of today");
         stop.send(true).unwrap();
         other.await.unwrap();
+    }
+
+    async fn a_claim_does_not_hold_for_the_same_work_asked_for_anew(app: TestApp) {
+        let (scope, id) = (app.scope, uuid::Uuid::from_u128(7));
+        let claim = async || {
+            let now = app.services.clock.now();
+            let task = Task::new(scope, TaskKind::Remap, id, 1, now, now);
+            let claimed = app.services.store.write(id, move |tx: &mut WriteTx<'_>| {
+                tx.enqueue(std::slice::from_ref(&task))?;
+                tx.claim(TaskKind::Remap, 1, now, LATE)
+            });
+            claimed.await.unwrap().remove(0)
+        };
+        let first = claim().await;
+        let now = app.services.clock.now();
+        // Somebody else has taken it over, and done it.
+        app.services.store.write(id, move |tx: &mut WriteTx<'_>| tx.drop_tasks(TaskKind::Remap, &[(scope.controller(), Reference::from_uuid(id))])).await.unwrap();
+        app.clock.advance(Duration::from_millis(1));
+        let second = claim().await;
+        let (extended, finished, ours) = app.services.store.write(id, move |tx: &mut WriteTx<'_>| {
+            Ok::<_, StoreError>((tx.extend_lease(&first, LATE)?, tx.finish(&first, now)?, tx.extend_lease(&second, LATE)?))
+        }).await.unwrap();
+        assert!(!extended && !finished, "the first claim is over");
+        assert!(ours, "and the second is not touched");
     }
 
     async fn what_the_relay_has_said_is_written_down_however_busy_the_store_is_meanwhile(app: TestApp) {

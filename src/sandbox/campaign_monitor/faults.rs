@@ -23,6 +23,9 @@ pub enum FaultKind {
     /// Applied and answered this much later (milliseconds in JSON).
     #[serde(deserialize_with = "millis")]
     Delay(Duration),
+    /// Applied at once, and answered this much later (milliseconds in JSON).
+    #[serde(deserialize_with = "millis")]
+    LateAnswer(Duration),
     /// Not applied; a gateway's HTML page with status 502.
     Html,
 }

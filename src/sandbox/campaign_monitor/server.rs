@@ -56,6 +56,9 @@ async fn api_call(
                 tokio::time::sleep(delay).await;
             }
             let (status, body) = applied(&shared, &client, &request, &body).await;
+            if let Some(FaultKind::LateAnswer(delay)) = fault {
+                tokio::time::sleep(delay).await;
+            }
             match fault {
                 Some(FaultKind::LostAnswer) => (0, Answer::Lost),
                 Some(FaultKind::ErrorAfterApplying) => (500, Answer::plain(500)),

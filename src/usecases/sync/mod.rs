@@ -216,7 +216,7 @@ async fn take_off(
         return outcome::remove(account, plan, step).await;
     }
     // What we have begun ourselves would look like what the person may have done.
-    if step.was_active && !outcome::still_there(services, account, plan, step).await? {
+    if step.was_active && !outcome::still_there(services, hold, account, plan, step).await? {
         return Ok(false);
     }
     let begun = Progress { active: false, set_aside: true };

@@ -89,6 +89,7 @@ pub async fn remove(account: &Account<'_>, plan: &Plan, step: &Step) -> Result<b
 /// there themselves in the meantime, that stop would be lost with the list: it is recorded here.
 pub async fn still_there(
     services: &Services,
+    hold: &Hold<'_>,
     account: &Account<'_>,
     plan: &Plan,
     step: &Step,
@@ -103,7 +104,7 @@ pub async fn still_there(
     let latest = zone(step)?.window(&found.date).ok().map(|window| Timestamp::from_micros(window.latest));
     // An older stop has been answered by a newer yes.
     if step.given_at.zip(latest).is_none_or(|(given, latest)| given <= latest) {
-        mirror(services, plan, step, &step.standing, UNSUBSCRIBED).await?;
+        mirror(services, hold, plan, step, &step.standing, UNSUBSCRIBED).await?;
     }
     Ok(false)
 }
@@ -145,7 +146,7 @@ async fn they_stopped(
         (_, _, None) | (None, _, _) => false,
     };
     if !newer {
-        mirror(services, plan, step, &step.purposes, code).await?;
+        mirror(services, hold, plan, step, &step.purposes, code).await?;
         return Ok(false);
     }
     // Looking things up there took a while: what was planned must still be what is wanted (PR-09).
@@ -221,6 +222,7 @@ async fn suppressed_at(
 /// A stop there becomes a withdrawal here.
 async fn mirror(
     services: &Services,
+    hold: &Hold<'_>,
     plan: &Plan,
     step: &Step,
     purposes: &[PurposeId],
@@ -234,13 +236,14 @@ async fn mirror(
         Some(format!("destination:{}", step.destination.id)),
     );
     tracing::info!(code, list = %step.list_id, "a stop at the destination is recorded as a withdrawal");
-    let planned = step.event;
+    let (planned, task, lease) = (step.event, hold.task.clone(), hold.lease);
     let mirrored = services
         .store
         .write(subject.uuid(), move |tx: &mut WriteTx<'_>| {
             let person = Person::open(scope, &keys, tx.lock_subject(scope, subject)?)?;
-            // A yes that came meanwhile is newer than what they hold.
-            if newest_event(tx, scope, subject)? != Some(planned) {
+            // A yes that came meanwhile is newer than what they hold; and whoever took this work over may have started the
+            // person again since we were refused.
+            if newest_event(tx, scope, subject)? != Some(planned) || !tx.extend_lease(&task, lease)? {
                 return Ok(false);
             }
             for purpose in &purposes {
