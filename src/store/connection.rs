@@ -118,17 +118,21 @@ pub enum Purpose {
 }
 
 impl Conn {
-    /// Opens a connection; on PostgreSQL, `runtime` drives it and has to outlive it.
-    pub fn open(url: &DatabaseUrl, purpose: Purpose, runtime: &Handle) -> Result<Self, StoreError> {
+    /// Opens a connection. On SQLite, `busy` is how long a statement waits for another process; on PostgreSQL, `runtime` drives it and has to outlive it.
+    pub fn open(url: &DatabaseUrl, purpose: Purpose, busy: Duration, runtime: &Handle) -> Result<Self, StoreError> {
         match url {
-            DatabaseUrl::Sqlite(path) => open_sqlite(path, purpose),
+            DatabaseUrl::Sqlite(path) => open_sqlite(path, purpose, busy),
             DatabaseUrl::Postgres(address) => {
                 let conn = runtime.block_on(super::postgres::connect(address)).map_err(StoreError::Failed)?;
                 let _inside = runtime.enter();
                 let mut conn = PgConn::from(conn);
                 check_postgres(&mut conn)?;
-                // A plan made while a table was empty would be kept for it (stack findings, the generic-plan trap).
-                conn.batch_execute("SET plan_cache_mode = force_custom_plan")?;
+                // Plans are kept, and one made while a table was empty would scan it for ever (stack findings, the
+                // generic-plan trap). Every query here has an index, so the other ways are closed to the planner rather
+                // than each statement, and each look at a foreign key, planned anew.
+                conn.batch_execute(
+                    "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off",
+                )?;
                 Ok(Self::Postgres(Box::new(conn)))
             }
         }
@@ -136,10 +140,10 @@ impl Conn {
 }
 
 /// R-60: WAL, FULL, foreign keys, no memory mapping, and a bundled library that does not corrupt in WAL mode.
-fn open_sqlite(path: &std::path::Path, purpose: Purpose) -> Result<Conn, StoreError> {
+fn open_sqlite(path: &std::path::Path, purpose: Purpose, busy: Duration) -> Result<Conn, StoreError> {
     let name = path.to_str().ok_or_else(|| StoreError::Failed("the database's path is not UTF-8".into()))?;
     let mut conn = SqliteConnection::establish(name).map_err(|_| StoreError::Failed(format!("cannot open {name}")))?;
-    let busy = Duration::from_secs(10).as_millis();
+    let busy = busy.as_millis();
     conn.batch_execute(&format!(
         "PRAGMA busy_timeout = {busy}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
          PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16384; PRAGMA secure_delete = FAST;"
