@@ -9,8 +9,8 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 use crate::config::{
-    CampaignMonitorSettings, HttpSettings as HttpSection, LogSettings, OutboxSettings, RulesSettings, ServiceSettings,
-    Settings, SmtpSettings, StoreSettings as StoreSection,
+    CampaignMonitorSettings, HttpSettings as HttpSection, LogSettings, RulesSettings, ServiceSettings, Settings,
+    SmtpSettings, StoreSettings as StoreSection,
 };
 use crate::crypto::{RootKeys, SecretText};
 use crate::http::HttpSettings;
@@ -95,6 +95,7 @@ impl Parts {
         let trusted_proxies = trusted_proxies.iter().map(|block| (block.network(), block.prefix())).collect();
         let (http, door_limits) = doors(http, trusted_proxies)?;
         let (provider, provider_base_url) = provider(campaign_monitor, outbox.lease);
+        let house = super::bounds::house(ops);
         Ok(Self {
             listen,
             ops_listen,
@@ -108,8 +109,8 @@ impl Parts {
                 pieces: super::bounds::pieces(pieces),
                 ..rules_of(rules, door_limits, provider_base_url)
             },
-            house: super::bounds::house(ops),
-            worker: worker(outbox),
+            worker: super::bounds::worker(outbox, house.stop_timeout),
+            house,
             relay: relay(smtp)?,
             provider,
         })
@@ -189,8 +190,8 @@ fn root_keys(current: Option<SecretText>, previous: Option<SecretText>) -> Resul
 }
 
 fn database(section: StoreSection, url: DatabaseUrl) -> StoreSettings {
-    let StoreSection { readers, writers, write_queue, batch, read_wait } = section;
-    StoreSettings { url, readers, writers, write_queue, batch, read_wait }
+    let StoreSection { readers, writers, write_queue, batch, read_wait, write_attempts, busy_timeout } = section;
+    StoreSettings { url, readers, writers, write_queue, batch, read_wait, write_attempts, busy_timeout }
 }
 
 /// Limits that the use cases keep, though they are set with the doors.
@@ -272,6 +273,10 @@ fn rules_of(section: RulesSettings, limits: Limits, provider_base_url: String) -
         ask_cooldown,
         unfinished_upload_after,
         key_refresh,
+        webhook_time,
+        former_list_kept,
+        key_retire_margin,
+        form_refresh,
     } = section;
     let Limits { import_rows, import_bytes, policy_bytes, idempotency_retention, page_size, page_size_max } = limits;
     // Not a setting: a whole network address is more than the proof needs.
@@ -292,6 +297,10 @@ fn rules_of(section: RulesSettings, limits: Limits, provider_base_url: String) -
         unfinished_upload_after,
         idempotency_retention,
         key_refresh,
+        webhook_time,
+        former_list_kept,
+        key_retire_margin,
+        form_refresh,
         import_rows,
         import_bytes,
         policy_bytes,
@@ -301,47 +310,6 @@ fn rules_of(section: RulesSettings, limits: Limits, provider_base_url: String) -
         evidence_full_address,
         limits,
         pieces,
-    }
-}
-
-fn worker(section: OutboxSettings) -> WorkerSettings {
-    let OutboxSettings {
-        lease,
-        handover_lease,
-        mail_attempts,
-        paused_look,
-        unreachable_look,
-        max_age,
-        retry_first,
-        retry_cap,
-        poll_interval,
-        claim_batch,
-        mails_in_hand,
-        sync_workers,
-        import_turn,
-        import_workers,
-        launch_workers,
-        refresh_workers,
-        timetable_interval,
-    } = section;
-    WorkerSettings {
-        lease,
-        handover_lease,
-        claim_batch,
-        mails_in_hand,
-        sync_workers,
-        import_turn,
-        import_workers,
-        launch_workers,
-        refresh_workers,
-        mail_attempts,
-        max_age,
-        retry_first,
-        retry_cap,
-        poll_interval,
-        timetable_interval,
-        paused_look,
-        unreachable_look,
     }
 }
 

@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
-use crate::config::{LimitsSettings, OpsSettings, PiecesSettings};
+use crate::config::{LimitsSettings, OpsSettings, OutboxSettings, PiecesSettings};
 use crate::http::ops::OpsDoor;
 use crate::usecases::{Limits, Pieces};
+use crate::worker::WorkerSettings;
 
 /// How the process runs and ends.
 #[derive(Debug, Clone)]
@@ -25,6 +26,8 @@ pub(super) fn house(section: OpsSettings) -> House {
 
 pub(super) fn limits(section: LimitsSettings) -> Limits {
     let LimitsSettings {
+        forms_kept,
+        former_lists,
         purposes,
         policies,
         policy_versions,
@@ -54,6 +57,8 @@ pub(super) fn limits(section: LimitsSettings) -> Limits {
         preview_rows,
     } = section;
     Limits {
+        forms_kept,
+        former_lists,
         purposes,
         policies,
         policy_versions,
@@ -94,6 +99,11 @@ pub(super) fn pieces(section: PiecesSettings) -> Pieces {
         clock,
         refresh,
         confirmed,
+        webhook_stops,
+        remap,
+        remap_ahead,
+        reseal,
+        reseal_uploads,
         suppression_pages,
     } = section;
     Pieces {
@@ -105,6 +115,59 @@ pub(super) fn pieces(section: PiecesSettings) -> Pieces {
         clock,
         refresh,
         confirmed,
+        webhook_stops,
+        remap,
+        remap_ahead,
+        reseal,
+        reseal_uploads,
         suppression_pages,
+    }
+}
+
+pub(super) fn worker(section: OutboxSettings, stop_wait: Duration) -> WorkerSettings {
+    let OutboxSettings {
+        lease,
+        handover_lease,
+        mail_attempts,
+        paused_look,
+        unreachable_look,
+        max_age,
+        retry_first,
+        retry_cap,
+        poll_interval,
+        claim_batch,
+        mails_in_hand,
+        sync_workers,
+        imports_kept,
+        imports_kept_for,
+        gate_holds,
+        import_turn,
+        import_workers,
+        launch_workers,
+        refresh_workers,
+        timetable_interval,
+    } = section;
+    WorkerSettings {
+        stop_wait,
+        lease,
+        handover_lease,
+        claim_batch,
+        mails_in_hand,
+        sync_workers,
+        imports_kept,
+        imports_kept_for,
+        gate_holds,
+        import_turn,
+        import_workers,
+        launch_workers,
+        refresh_workers,
+        mail_attempts,
+        max_age,
+        retry_first,
+        retry_cap,
+        poll_interval,
+        timetable_interval,
+        paused_look,
+        unreachable_look,
     }
 }

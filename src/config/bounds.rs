@@ -9,6 +9,10 @@ use super::section::section;
 section! {
     /// How many of a thing a controller may have, and how large what it sends may be.
     LimitsSettings, "limits";
+    /// Forms that a process keeps as it read them.
+    forms_kept: usize as Whole<usize, 1, 1_000_000> = "RECONSENT_LIMITS_FORMS_KEPT" or Fixed("10000");
+    /// Lists at the provider that were given up and are remembered, for one controller.
+    former_lists: i64 as Whole<i64, 1, 100_000> = "RECONSENT_LIMITS_FORMER_LISTS" or Fixed("1000");
     /// Purposes of one controller.
     purposes: usize as Whole<usize, 1, 10_000> = "RECONSENT_LIMITS_PURPOSES" or Fixed("100");
     /// Policies of one controller.
@@ -84,6 +88,16 @@ section! {
     refresh: i64 as Whole<i64, 1, 1_000> = "RECONSENT_PIECES_REFRESH" or Fixed("200");
     /// People read at once for a download of the confirmed.
     confirmed: i64 as Whole<i64, 1, 2_000> = "RECONSENT_PIECES_CONFIRMED" or Fixed("1000");
+    /// Stops of one delivery of the provider's webhook in one commit.
+    webhook_stops: usize as Whole<usize, 1, 1_000> = "RECONSENT_PIECES_WEBHOOK_STOPS" or Fixed("100");
+    /// People in one commit after the list that a purpose is kept on has changed.
+    remap: i64 as Whole<i64, 1, 1_000> = "RECONSENT_PIECES_REMAP" or Fixed("200");
+    /// Such people of one controller that may wait to be brought in step at once.
+    remap_ahead: i64 as Whole<i64, 1, 100_000> = "RECONSENT_PIECES_REMAP_AHEAD" or Fixed("400");
+    /// Rows in one commit when a key is rotated.
+    reseal: i64 as Whole<i64, 1, 1_000> = "RECONSENT_PIECES_RESEAL" or Fixed("200");
+    /// Pieces of uploads in one such commit.
+    reseal_uploads: i64 as Whole<i64, 1, 100> = "RECONSENT_PIECES_RESEAL_UPLOADS" or Fixed("4");
     /// Pages of the provider's suppression list that are looked through for one person.
     suppression_pages: u32 as Whole<u32, 1, 1_000> = "RECONSENT_PIECES_SUPPRESSION_PAGES" or Fixed("10");
 }

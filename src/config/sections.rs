@@ -61,6 +61,10 @@ section! {
     batch: usize as Count<usize> = "RECONSENT_STORE_BATCH" or Fixed("512");
     /// How long a read may wait for a connection before it is turned away as busy.
     read_wait: Duration as Span = "RECONSENT_STORE_READ_WAIT" or Fixed("2s");
+    /// How often work is tried that another transaction was in the way of.
+    write_attempts: u32 as Whole<u32, 1, 100> = "RECONSENT_STORE_WRITE_ATTEMPTS" or Fixed("5");
+    /// How long SQLite waits for another process that holds the database.
+    busy_timeout: Duration as Within<600> = "RECONSENT_STORE_BUSY_TIMEOUT" or Fixed("10s");
 }
 
 section! {
@@ -133,6 +137,14 @@ section! {
     unfinished_upload_after: Duration as Span = "RECONSENT_RULES_UNFINISHED_UPLOAD_AFTER" or Fixed("1h");
     /// How long opened keys are used before they are read again, so that a rotation elsewhere is seen.
     key_refresh: Duration as Within<86_400> = "RECONSENT_RULES_KEY_REFRESH" or Fixed("30s");
+    /// How long a delivery of the provider's webhook is worked on before the rest is given back; the provider waits ten seconds.
+    webhook_time: Duration as Within<60> = "RECONSENT_RULES_WEBHOOK_TIME" or Fixed("8s");
+    /// How long a list at the provider that was given up is remembered at least.
+    former_list_kept: Duration as Span = "RECONSENT_RULES_FORMER_LIST_KEPT" or Fixed("90days");
+    /// How long after a version of a key is out of use everywhere it may be retired.
+    key_retire_margin: Duration as Within<86_400> = "RECONSENT_RULES_KEY_RETIRE_MARGIN" or Fixed("5m");
+    /// How long a form is used as it was read before it is read again.
+    form_refresh: Duration as Within<3_600> = "RECONSENT_RULES_FORM_REFRESH" or Fixed("1s");
 }
 
 section! {
@@ -159,9 +171,15 @@ section! {
     /// Rows claimed at once, at most.
     claim_batch: usize as Count<usize> = "RECONSENT_OUTBOX_CLAIM_BATCH" or Fixed("64");
     /// Mails on their way side by side, a few for each connection to the relay. A crash may send as many twice.
-    mails_in_hand: usize as Count<usize> = "RECONSENT_OUTBOX_MAILS_IN_HAND" or Fixed("32");
+    mails_in_hand: usize as Count<usize> = "RECONSENT_OUTBOX_MAILS_IN_HAND" or Fixed("20");
     /// Changes brought to the provider side by side.
     sync_workers: usize as Count<usize> = "RECONSENT_OUTBOX_SYNC_WORKERS" or Fixed("4");
+    /// Lists kept in memory between two turns; one of a million rows holds some forty megabytes.
+    imports_kept: usize as Whole<usize, 1, 100> = "RECONSENT_OUTBOX_IMPORTS_KEPT" or Fixed("4");
+    /// How long such a list is kept.
+    imports_kept_for: Duration as Within<86_400> = "RECONSENT_OUTBOX_IMPORTS_KEPT_FOR" or Fixed("10m");
+    /// How long the gate's yes holds until a mail's bytes go out; at most the second of RP-05.
+    gate_holds: Duration as Within<1> = "RECONSENT_OUTBOX_GATE_HOLDS" or Fixed("900ms");
     /// How long a list is read before it gives way to others that wait.
     import_turn: Duration as Span = "RECONSENT_OUTBOX_IMPORT_TURN" or Fixed("5s");
     /// Uploaded lists read side by side.

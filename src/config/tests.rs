@@ -65,6 +65,7 @@ fn another(setting: &section::Declared) -> String {
         "RECONSENT_LOG_LEVEL" => "warn,reconsent=debug".to_owned(),
         "RECONSENT_DATA_DIR" => "./elsewhere".to_owned(),
         "RECONSENT_HTTP_WORKERS" => "777".to_owned(),
+        "RECONSENT_OUTBOX_GATE_HOLDS" => "500ms".to_owned(),
         // Sums of time-outs stand against the leases, so a little more is as far as each may go alone.
         _ => match setting.default {
             Preset::Fixed(text) if text.starts_with("http") => "https://other.example".to_owned(),

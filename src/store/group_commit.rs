@@ -17,9 +17,6 @@ use super::connection::{Conn, DatabaseUrl, Purpose, on};
 use super::error::StoreError;
 use super::work::{Call, Command, Fault, Queued, Ran, Submitted, Work, WriteTx, sort_out};
 
-/// Attempts at work that another transaction was in the way of.
-const ATTEMPTS: u32 = 5;
-
 pub(super) struct Writer {
     queue: mpsc::Sender<Queued>,
     depth: Arc<AtomicUsize>,
@@ -32,15 +29,9 @@ impl Writer {
         // The rest is kept for what must not be refused.
         let (queue, waiting) = mpsc::channel(ordinary + ordinary.div_ceil(8));
         let depth = Arc::new(AtomicUsize::new(0));
-        let conn = Conn::open(&settings.url, Purpose::Write, &runtime)?;
-        let mut clerk = Clerk {
-            conn: Some(conn),
-            waiting,
-            depth: Arc::clone(&depth),
-            url: settings.url.clone(),
-            batch: settings.batch.max(1),
-            runtime,
-        };
+        let conn = Conn::open(&settings.url, Purpose::Write, settings.busy_timeout, &runtime)?;
+        let mut clerk =
+            Clerk { conn: Some(conn), waiting, depth: Arc::clone(&depth), settings: settings.clone(), runtime };
         std::thread::Builder::new()
             .name(format!("writer-{number}"))
             .spawn(move || clerk.work())
@@ -92,8 +83,7 @@ struct Clerk {
     conn: Option<Conn>,
     waiting: mpsc::Receiver<Queued>,
     depth: Arc<AtomicUsize>,
-    url: DatabaseUrl,
-    batch: usize,
+    settings: StoreSettings,
     runtime: Handle,
 }
 
@@ -111,8 +101,9 @@ impl Clerk {
     fn work(&mut self) {
         let runtime = self.runtime.clone();
         let _inside = runtime.enter();
-        let mut batch = Vec::with_capacity(self.batch);
-        while self.waiting.blocking_recv_many(&mut batch, self.batch) > 0 {
+        let most = self.settings.batch.max(1);
+        let mut batch = Vec::with_capacity(most);
+        while self.waiting.blocking_recv_many(&mut batch, most) > 0 {
             self.depth.fetch_sub(batch.len(), Ordering::Relaxed);
             metrics::histogram!("reconsent_commit_batch_calls").record(u32::try_from(batch.len()).unwrap_or(u32::MAX));
             self.settle(sort_out(std::mem::take(&mut batch)));
@@ -127,7 +118,7 @@ impl Clerk {
             Err(error) => return self.fail(batch, &error),
         }
         let mut pending = batch;
-        for attempt in 0..ATTEMPTS {
+        for attempt in 0..self.settings.write_attempts.max(1) {
             match self.with_care(pending) {
                 Ok(again) if again.is_empty() => return,
                 Ok(again) => pending = again,
@@ -199,7 +190,9 @@ impl Clerk {
     fn in_transaction(&mut self, run: impl FnOnce(&mut Conn) -> Result<bool, StoreError>) -> Result<bool, StoreError> {
         let conn = match &mut self.conn {
             Some(conn) => conn,
-            none => none.insert(Conn::open(&self.url, Purpose::Write, &self.runtime)?),
+            none => {
+                none.insert(Conn::open(&self.settings.url, Purpose::Write, self.settings.busy_timeout, &self.runtime)?)
+            }
         };
         let begin = match conn {
             Conn::Sqlite(_) => "BEGIN IMMEDIATE",
@@ -228,7 +221,7 @@ impl Clerk {
         tracing::error!(%error, "a commit failed");
         // An embedded database whose disk fails can promise nothing any more: the process ends, so that nobody is told
         // otherwise. A server looks after itself.
-        if matches!(self.url, DatabaseUrl::Sqlite(_)) && error.to_string().contains("disk I/O error") {
+        if matches!(self.settings.url, DatabaseUrl::Sqlite(_)) && error.to_string().contains("disk I/O error") {
             tracing::error!(%error, "the disk under the database fails; the process ends");
             std::process::abort();
         }

@@ -49,6 +49,9 @@ use connection::{Conn, Purpose};
 use group_commit::Writer;
 use reading::ReadPool;
 
+/// How long work on the schema waits for another process that holds an embedded database.
+const SCHEMA_BUSY: Duration = Duration::from_secs(10);
+
 /// How the store is opened.
 #[derive(Debug, Clone)]
 pub struct StoreSettings {
@@ -64,6 +67,10 @@ pub struct StoreSettings {
     pub batch: usize,
     /// How long a read may wait for a connection before it is answered with `Busy`.
     pub read_wait: Duration,
+    /// How often work is tried that another transaction was in the way of.
+    pub write_attempts: u32,
+    /// How long SQLite waits for another process that holds the database.
+    pub busy_timeout: Duration,
 }
 
 /// The store, shared by all who need it; cloning is cheap.
@@ -129,12 +136,12 @@ impl Store {
 
     /// How the database's schema compares with this program. On a thread that may block.
     pub fn schema_standing(url: &DatabaseUrl, runtime: &Handle) -> Result<SchemaStanding, StoreError> {
-        migrate::standing(&mut Conn::open(url, Purpose::Write, runtime)?)
+        migrate::standing(&mut Conn::open(url, Purpose::Write, SCHEMA_BUSY, runtime)?)
     }
 
     /// Brings the schema up to date and says which steps were run. On a thread that may block.
     pub fn migrate(url: &DatabaseUrl, runtime: &Handle) -> Result<Vec<String>, StoreError> {
-        let mut conn = Conn::open(url, Purpose::Write, runtime)?;
+        let mut conn = Conn::open(url, Purpose::Write, SCHEMA_BUSY, runtime)?;
         let steps = migrate::run(&mut conn)?;
         migrate::check_columns(&mut conn)?;
         Ok(steps)
@@ -142,6 +149,6 @@ impl Store {
 
     /// Takes the last migration back. On a thread that may block.
     pub fn revert_last(url: &DatabaseUrl, runtime: &Handle) -> Result<String, StoreError> {
-        migrate::revert_last(&mut Conn::open(url, Purpose::Write, runtime)?)
+        migrate::revert_last(&mut Conn::open(url, Purpose::Write, SCHEMA_BUSY, runtime)?)
     }
 }

@@ -20,18 +20,20 @@ pub(super) struct ReadPool {
     idle: Arc<Mutex<Vec<Conn>>>,
     slots: Arc<Semaphore>,
     wait: Duration,
+    busy: Duration,
 }
 
 impl ReadPool {
     pub(super) fn open(settings: &StoreSettings, runtime: &Handle) -> Result<Self, StoreError> {
         let size = settings.readers.max(1);
         // The first is opened now, so that a wrong address shows at once; the others when they are needed.
-        let first = Conn::open(&settings.url, Purpose::Read, runtime)?;
+        let first = Conn::open(&settings.url, Purpose::Read, settings.busy_timeout, runtime)?;
         Ok(Self {
             url: settings.url.clone(),
             idle: Arc::new(Mutex::new(vec![first])),
             slots: Arc::new(Semaphore::new(size)),
             wait: settings.read_wait,
+            busy: settings.busy_timeout,
         })
     }
 
@@ -45,13 +47,13 @@ impl ReadPool {
             Ok(Ok(slot)) => slot,
             Ok(Err(_)) | Err(_) => return Err(StoreError::Busy("no connection for reading was free in time").into()),
         };
-        let (idle, url, handle) = (Arc::clone(&self.idle), self.url.clone(), runtime.clone());
+        let (idle, url, busy, handle) = (Arc::clone(&self.idle), self.url.clone(), self.busy, runtime.clone());
         let work = runtime.spawn_blocking(move || {
             let _slot = slot;
             let taken = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let mut conn = match taken {
                 Some(conn) => conn,
-                None => Conn::open(&url, Purpose::Read, &handle)?,
+                None => Conn::open(&url, Purpose::Read, busy, &handle)?,
             };
             let result = call(&mut ReadTx { conn: &mut conn });
             // A server that went away leaves dead connections behind; only a live one goes back.

@@ -1,7 +1,7 @@
 //! Destinations: where confirmed subscribers are kept in step, with which credentials, and on which lists. What is
 //! secret is sealed, and opened only for who speaks to the provider.
 
-use std::time::Duration;
+use std::sync::Arc;
 
 use crate::crypto::ControllerKeys;
 use crate::crypto::secret::{SecretText, bearer_token, sha256};
@@ -13,15 +13,9 @@ use crate::store::{ReadTx, WriteTx};
 
 use super::error::FieldFault;
 use super::once::{Asker, OnceKey, write_once};
-use super::{Error, Services, remap, shape};
+use super::{Error, Rules, Services, remap, shape};
 
 pub use crate::crypto::secret::SecretText as ApiKey;
-
-/// Lists given up that are remembered for one controller, at most.
-pub(super) const MOST_FORMER: i64 = 1000;
-
-/// How long a list given up is remembered at least: late news from there still counts.
-const FORMER_KEPT: Duration = Duration::from_secs(90 * 86_400);
 
 /// A destination to be.
 #[derive(Clone)]
@@ -180,7 +174,7 @@ pub async fn set_lists(
     id: DestinationId,
     choices: Vec<ListChoice>,
 ) -> Result<DestinationWithLists, Error> {
-    let now = services.clock.now();
+    let (now, rules) = (services.clock.now(), Arc::clone(&services.rules));
     let found = services
         .store
         .write(scope.controller().uuid(), move |tx: &mut WriteTx<'_>| {
@@ -200,7 +194,7 @@ pub async fn set_lists(
                 .filter(|old| replaced(old) && !lists.iter().any(|list| is_same(old, list)))
                 .map(|old| given_up(old, now))
                 .collect();
-            make_room(tx, scope, gone.len(), now)?;
+            make_room(tx, &rules, scope, gone.len(), now)?;
             tx.drop_destination_lists(scope, id)?;
             for former in &gone {
                 tx.give_up_list(former)?;
@@ -235,14 +229,20 @@ fn given_up(old: &DestinationList, now: Timestamp) -> FormerList {
 }
 
 /// Lists given up are remembered, as a stop told there counts, but not without end.
-fn make_room(tx: &mut WriteTx<'_>, scope: ControllerScope, more: usize, now: Timestamp) -> Result<(), Error> {
-    let more = i64::try_from(more).unwrap_or(i64::MAX);
+fn make_room(
+    tx: &mut WriteTx<'_>,
+    rules: &Rules,
+    scope: ControllerScope,
+    more: usize,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let (more, most) = (i64::try_from(more).unwrap_or(i64::MAX), rules.limits.former_lists);
     let full = |tx: &mut WriteTx<'_>| {
-        let known = i64::try_from(tx.former_lists(scope, MOST_FORMER)?.len()).unwrap_or(i64::MAX);
-        Ok::<_, Error>(known.saturating_add(more) > MOST_FORMER)
+        let known = i64::try_from(tx.former_lists(scope, most)?.len()).unwrap_or(i64::MAX);
+        Ok::<_, Error>(known.saturating_add(more) > most)
     };
     if full(tx)? {
-        tx.forget_former_lists(scope, now.minus(FORMER_KEPT))?;
+        tx.forget_former_lists(scope, now.minus(rules.former_list_kept))?;
         if full(tx)? {
             return Err(Error::field(
                 "lists",

@@ -15,10 +15,6 @@ use super::keys::writer;
 use super::setup::ask_to_reseal;
 use super::{Error, Services};
 
-/// Longer than anybody works with keys that they have asked for: requests have deadlines of seconds, uploads and long
-/// work ask anew for each piece.
-const HELD: Duration = Duration::from_secs(300);
-
 /// Where a version stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum VersionStanding {
@@ -175,7 +171,7 @@ fn out_of_use(
     }
     // An old version has one after it, which took over.
     let next = keys.get(at + 1).ok_or(StillNeeded::InUse(VersionStanding::Current))?;
-    let free_at = next.created_at.plus(services.keys.settled() + HELD);
+    let free_at = next.created_at.plus(services.keys.settled() + services.rules.key_retire_margin);
     if now < free_at { Err(StillNeeded::TooSoon(free_at)) } else { Ok(()) }
 }
 

@@ -6,6 +6,10 @@ use crate::domain::list::ListLimits;
 /// How many of a thing a controller may have, and how large what it sends may be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
+    /// Forms that a process keeps as it read them: 10,000.
+    pub forms_kept: usize,
+    /// Lists given up that are remembered for one controller: 1,000.
+    pub former_lists: i64,
     /// Purposes of one controller: 100.
     pub purposes: usize,
     /// Policies of one controller: 100.
@@ -66,6 +70,8 @@ impl Default for Limits {
     fn default() -> Self {
         let list = ListLimits::default();
         Self {
+            forms_kept: 10_000,
+            former_lists: 1000,
             purposes: 100,
             policies: 100,
             policy_versions: 1000,
@@ -116,6 +122,16 @@ pub struct Pieces {
     pub refresh: i64,
     /// People read at once for a download: 1,000.
     pub confirmed: i64,
+    /// Stops of one delivery of the provider's webhook in one commit: 100.
+    pub webhook_stops: usize,
+    /// People brought in step in one commit after a purpose's list has changed: 200.
+    pub remap: i64,
+    /// Such people that may wait at once for one controller: 400.
+    pub remap_ahead: i64,
+    /// Rows sealed anew in one commit: 200.
+    pub reseal: i64,
+    /// Pieces of uploads sealed anew in one commit: 4.
+    pub reseal_uploads: i64,
     /// Pages of the provider's suppression list looked through for one person: 10.
     pub suppression_pages: u32,
 }
@@ -131,6 +147,11 @@ impl Default for Pieces {
             clock: 200,
             refresh: 200,
             confirmed: 1000,
+            webhook_stops: 100,
+            remap: 200,
+            remap_ahead: 400,
+            reseal: 200,
+            reseal_uploads: 4,
             suppression_pages: 10,
         }
     }

@@ -71,6 +71,8 @@ pub struct Services {
     pub ids: Arc<dyn Ids>,
     /// The controllers' keys, opened when needed.
     pub keys: Arc<Keys>,
+    /// Forms as they were read a moment ago.
+    pub forms: Arc<open_form::FormCache>,
     /// Lifetimes and limits.
     pub rules: Arc<Rules>,
     /// Where links lead: scheme, host and port, without a slash at the end.
@@ -95,6 +97,7 @@ impl Services {
             clock,
             ids,
             keys: Arc::new(keys),
+            forms: Arc::default(),
             rules: Arc::new(rules),
             base_url: base_url.trim_end_matches('/').into(),
             bell: Arc::new(Notify::new()),

@@ -1,5 +1,9 @@
 //! A site's form, as a visitor meets it.
 
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
 use crate::domain::ids::ControllerScope;
 use crate::store::policies::{Notice, PolicyVersion};
 use crate::store::sites::Form;
@@ -20,23 +24,49 @@ pub struct OpenForm {
     /// The policy version that it points at.
     pub policy: PolicyVersion,
     /// What a post through it is recorded as.
-    pub entry: Entry,
+    pub entry: Arc<Entry>,
+}
+
+/// Forms as they were read a moment ago. A visitor's post then costs no reading, and what somebody changes about a form
+/// shows within [`Rules::form_refresh`](super::Rules::form_refresh).
+#[derive(Default)]
+pub struct FormCache {
+    read: RwLock<HashMap<String, (Arc<OpenForm>, Instant)>>,
+}
+
+impl FormCache {
+    fn get(&self, key: &str, refresh: Duration) -> Option<Arc<OpenForm>> {
+        let read = self.read.read().unwrap_or_else(PoisonError::into_inner);
+        read.get(key).filter(|(_, at)| at.elapsed() < refresh).map(|(form, _)| Arc::clone(form))
+    }
+
+    /// Only what was found is kept, so that strangers cannot fill it.
+    fn keep(&self, key: String, form: &Arc<OpenForm>, most: usize) {
+        let mut read = self.read.write().unwrap_or_else(PoisonError::into_inner);
+        if read.len() >= most {
+            read.clear();
+        }
+        read.insert(key, (Arc::clone(form), Instant::now()));
+    }
 }
 
 /// Finds a form by the key in its address; one that is switched off is not found.
-pub async fn open_form(services: &Services, key: &str) -> Result<OpenForm, Error> {
-    let key = key.to_owned();
-    services
-        .store
-        .read(move |tx: &mut ReadTx<'_>| {
-            let (scope, form) = tx.form_by_key(&key)?;
-            if form.disabled {
-                return Err(Error::Store(StoreError::NotFound));
-            }
-            let notice = tx.notice(scope, form.notice)?;
-            let policy = tx.policy_version(scope, notice.policy_version)?;
-            let entry = form_entry(tx, scope, &form)?;
-            Ok(OpenForm { scope, form, notice, policy, entry })
-        })
-        .await
+pub async fn open_form(services: &Services, key: &str) -> Result<Arc<OpenForm>, Error> {
+    if let Some(kept) = services.forms.get(key, services.rules.form_refresh) {
+        return Ok(kept);
+    }
+    let wanted = key.to_owned();
+    let read = services.store.read(move |tx: &mut ReadTx<'_>| {
+        let (scope, form) = tx.form_by_key(&wanted)?;
+        if form.disabled {
+            return Err(Error::Store(StoreError::NotFound));
+        }
+        let notice = tx.notice(scope, form.notice)?;
+        let policy = tx.policy_version(scope, notice.policy_version)?;
+        let entry = Arc::new(form_entry(tx, scope, &form)?);
+        Ok(OpenForm { scope, form, notice, policy, entry })
+    });
+    let form = Arc::new(read.await?);
+    services.forms.keep(key.to_owned(), &form, services.rules.limits.forms_kept);
+    Ok(form)
 }

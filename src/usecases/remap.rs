@@ -16,11 +16,6 @@ use super::{Error, Services};
 
 /// Behind the rest of its kind: a stop, or a new yes, does not wait for a move.
 const LANE: i16 = 2;
-/// People in one transaction.
-const CHUNK: i64 = 200;
-/// People of a move who wait to be brought in step at once, at most. Whoever among them stops meanwhile does not wait
-/// behind a million, and the outbox does not swell while a destination is down.
-const AHEAD: i64 = 400;
 
 /// Where a walk begins: before everybody.
 pub(super) const BEGINNING: SubjectId = SubjectId::from_uuid(Uuid::nil());
@@ -44,25 +39,28 @@ pub(super) fn ask_for(tx: &mut WriteTx<'_>, scope: ControllerScope, now: Timesta
 /// Asks for the next people to be brought in step.
 pub async fn remap_chunk(services: &Services, scope: ControllerScope) -> Result<Piece, Error> {
     let now = services.clock.now();
+    let (most, ahead) = (services.rules.pieces.remap, services.rules.pieces.remap_ahead);
     let piece = services
         .store
         .write(scope.controller().uuid(), move |tx: &mut WriteTx<'_>| {
-            if tx.waiting_in_lane(scope, TaskKind::Sync, LANE, AHEAD)? > AHEAD - CHUNK {
+            // Whoever among them stops meanwhile does not wait behind a million, and the outbox does not swell while a
+            // destination is down.
+            if tx.waiting_in_lane(scope, TaskKind::Sync, LANE, ahead)? > (ahead - most).max(0) {
                 return Ok(Piece::Enough);
             }
             // Whoever sets lists holds these rows too: a change and a piece take turns.
             tx.lock_destinations(scope)?;
             if let Some(former) = tx.former_list_to_walk(scope)? {
                 let after = former.walked.unwrap_or(BEGINNING);
-                let people = tx.people_on_list(scope, &former.list_id, after, CHUNK)?;
-                tx.note_former_walk(&former, cursor(&people))?;
+                let people = tx.people_on_list(scope, &former.list_id, after, most)?;
+                tx.note_former_walk(&former, cursor(&people, most))?;
                 return sync(tx, scope, &people, now);
             }
             if let Some(list) = tx.list_to_walk(scope)? {
                 let after = list.walked.unwrap_or(BEGINNING);
-                let confirmed = tx.confirmed_page(scope, list.purpose_id, now, Some(after), CHUNK)?;
+                let confirmed = tx.confirmed_page(scope, list.purpose_id, now, Some(after), most)?;
                 let people: Vec<SubjectId> = confirmed.iter().map(|consent| consent.subject_id).collect();
-                tx.note_walk(&list, cursor(&people))?;
+                tx.note_walk(&list, cursor(&people, most))?;
                 return sync(tx, scope, &people, now);
             }
             Ok(Piece::Done)
@@ -72,8 +70,8 @@ pub async fn remap_chunk(services: &Services, scope: ControllerScope) -> Result<
 }
 
 /// Where the walk goes on; nothing once there is nobody left.
-fn cursor(people: &[SubjectId]) -> Option<SubjectId> {
-    let full = i64::try_from(people.len()).is_ok_and(|found| found >= CHUNK);
+fn cursor(people: &[SubjectId], most: i64) -> Option<SubjectId> {
+    let full = i64::try_from(people.len()).is_ok_and(|found| found >= most);
     people.last().copied().filter(|_| full)
 }
 

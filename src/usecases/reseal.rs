@@ -22,11 +22,6 @@ use crate::store::{ReadTx, StoreError, WriteTx};
 use super::imports::chunk_row;
 use super::{Error, Services};
 
-/// Rows in one transaction.
-const SMALL: i64 = 200;
-/// Pieces of uploads in one transaction; they are large.
-const LARGE: i64 = 4;
-
 /// What a pass goes through, and behind which row it goes on.
 #[derive(Debug, Clone, Copy)]
 enum At {
@@ -90,11 +85,11 @@ impl Resealing {
     }
 
     async fn people(&self, keys: Arc<ControllerKeys>, after: Option<SubjectId>) -> Result<(usize, Option<At>), Error> {
-        let (scope, current) = (self.scope, keys.writes(KeyUse::Data));
+        let (scope, current, most) = (self.scope, keys.writes(KeyUse::Data), self.services.rules.pieces.reseal);
         let found = self
             .services
             .store
-            .read(move |tx: &mut ReadTx<'_>| tx.people_to_reseal(scope, current, after, SMALL))
+            .read(move |tx: &mut ReadTx<'_>| tx.people_to_reseal(scope, current, after, most))
             .await?;
         let (Some(first), Some(last)) = (found.first().copied(), found.last().copied()) else {
             return Ok((0, Some(At::Destinations(None))));
@@ -126,11 +121,11 @@ impl Resealing {
         keys: Arc<ControllerKeys>,
         after: Option<DestinationId>,
     ) -> Result<(usize, Option<At>), Error> {
-        let (scope, current) = (self.scope, keys.writes(KeyUse::Data));
+        let (scope, current, most) = (self.scope, keys.writes(KeyUse::Data), self.services.rules.pieces.reseal);
         let found = self
             .services
             .store
-            .read(move |tx: &mut ReadTx<'_>| tx.destinations_to_reseal(scope, current, after, SMALL))
+            .read(move |tx: &mut ReadTx<'_>| tx.destinations_to_reseal(scope, current, after, most))
             .await?;
         let (Some(first), Some(last)) = (found.first().copied(), found.last().copied()) else {
             return Ok((0, Some(At::Imports(None))));
@@ -162,11 +157,11 @@ impl Resealing {
     }
 
     async fn imports(&self, keys: Arc<ControllerKeys>, after: Option<ImportId>) -> Result<(usize, Option<At>), Error> {
-        let (scope, current) = (self.scope, keys.writes(KeyUse::Data));
+        let (scope, current, most) = (self.scope, keys.writes(KeyUse::Data), self.services.rules.pieces.reseal);
         let found = self
             .services
             .store
-            .read(move |tx: &mut ReadTx<'_>| tx.imports_to_reseal(scope, current, after, SMALL))
+            .read(move |tx: &mut ReadTx<'_>| tx.imports_to_reseal(scope, current, after, most))
             .await?;
         let (Some(first), Some(last)) = (found.first().copied(), found.last().copied()) else {
             return Ok((0, Some(At::Pieces(None))));
@@ -194,11 +189,11 @@ impl Resealing {
     }
 
     async fn pieces(&self, keys: Arc<ControllerKeys>, after: Option<PieceId>) -> Result<(usize, Option<At>), Error> {
-        let (scope, current) = (self.scope, keys.writes(KeyUse::Data));
+        let (scope, current, most) = (self.scope, keys.writes(KeyUse::Data), self.services.rules.pieces.reseal_uploads);
         let found = self
             .services
             .store
-            .read(move |tx: &mut ReadTx<'_>| tx.pieces_to_reseal(scope, current, after, LARGE))
+            .read(move |tx: &mut ReadTx<'_>| tx.pieces_to_reseal(scope, current, after, most))
             .await?;
         let (Some(first), Some(last)) = (found.first().copied(), found.last().copied()) else { return Ok((0, None)) };
         let moved = self.write(first.0.uuid(), move |tx: &mut WriteTx<'_>| {

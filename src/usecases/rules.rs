@@ -37,6 +37,16 @@ pub struct Rules {
     pub idempotency_retention: Duration,
     /// How long opened keys are used before they are read again, so that a rotation elsewhere is seen: 30 seconds.
     pub key_refresh: Duration,
+    /// After this time a delivery of the provider's webhook is given back rather than begun anew: the provider waits ten
+    /// seconds and tells it again: 8 seconds.
+    pub webhook_time: Duration,
+    /// How long a list given up is remembered at least, as late news from there still counts: 90 days.
+    pub former_list_kept: Duration,
+    /// How long after a version of a key is out of use everywhere it may be retired; longer than anybody works with keys
+    /// that they have asked for: 5 minutes.
+    pub key_retire_margin: Duration,
+    /// How long a form is used as it was read, so that what changes about it shows soon: 1 second.
+    pub form_refresh: Duration,
     /// Rows of one uploaded list: 1,000,000.
     pub import_rows: u32,
     /// Bytes of one uploaded list: 200 MB.
@@ -76,6 +86,10 @@ impl Default for Rules {
             unfinished_upload_after: Duration::from_secs(3600),
             idempotency_retention: days(1),
             key_refresh: Duration::from_secs(30),
+            webhook_time: Duration::from_secs(8),
+            former_list_kept: days(90),
+            key_retire_margin: Duration::from_secs(300),
+            form_refresh: Duration::from_secs(1),
             import_rows: 1_000_000,
             import_bytes: 200_000_000,
             policy_bytes: crate::domain::policy::MAX_POLICY_BYTES,

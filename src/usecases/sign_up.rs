@@ -115,7 +115,7 @@ pub fn form_entry(tx: &mut ReadTx<'_>, scope: ControllerScope, form: &Form) -> R
 pub async fn sign_up(
     services: &Services,
     scope: ControllerScope,
-    entry: Entry,
+    entry: Arc<Entry>,
     submission: Submission,
 ) -> Result<SubjectId, Error> {
     let work = prepare(services, scope, entry, submission).await?;
@@ -130,7 +130,7 @@ pub async fn sign_up_once(
     scope: ControllerScope,
     asker: Asker,
     key: Option<OnceKey>,
-    entry: Entry,
+    entry: Arc<Entry>,
     submission: Submission,
 ) -> Result<SubjectId, Error> {
     if key.is_none() {
@@ -153,7 +153,7 @@ pub async fn sign_up_once(
 async fn prepare(
     services: &Services,
     scope: ControllerScope,
-    entry: Entry,
+    entry: Arc<Entry>,
     submission: Submission,
 ) -> Result<SignUp, Error> {
     let choices = match_choices(&entry, &submission)?;
@@ -217,7 +217,7 @@ struct SignUp {
     keys: Arc<ControllerKeys>,
     candidate: Person,
     choices: Vec<(Purpose, Choice)>,
-    entry: Entry,
+    entry: Arc<Entry>,
     occasion: Occasion,
     origin_mark: Option<Vec<u8>>,
 }

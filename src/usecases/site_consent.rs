@@ -1,6 +1,8 @@
 //! A site's own server hands in choices that a person made there, with what it holds as proof. A token speaks for the
 //! site, never for a mailbox: where a purpose has double opt-in, the person confirms by mail all the same (DO-01).
 
+use std::sync::Arc;
+
 use crate::domain::event::Method;
 use crate::domain::ids::{ControllerScope, FormId, NoticeId, SenderId, SubjectId};
 use crate::store::ReadTx;
@@ -31,7 +33,7 @@ pub async fn record_site_consent(
     let entry =
         services.store.read(move |tx: &mut ReadTx<'_>| Ok::<_, Error>(Entry { source, ..entry(tx, scope, shown)? }));
     let entry = entry.await?;
-    sign_up_once(services, scope, asker, key, entry, submission).await
+    sign_up_once(services, scope, asker, key, Arc::new(entry), submission).await
 }
 
 fn entry(tx: &mut ReadTx<'_>, scope: ControllerScope, shown: Shown) -> Result<Entry, Error> {

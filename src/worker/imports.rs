@@ -15,28 +15,22 @@ use crate::usecases::imports::{ImportReading, Step};
 use super::Worker;
 use super::handlers::{extend, finish, postpone};
 
-/// Lists kept between two turns, at most. One of a million rows holds some forty megabytes.
-const KEPT: usize = 4;
-
-/// A list that is not taken up again within this time is read elsewhere, or is over.
-const KEPT_FOR: Duration = Duration::from_secs(600);
-
 /// Lists between two turns, the one kept longest first.
 #[derive(Default)]
 pub(super) struct Shelf(Mutex<Vec<(ImportId, Instant, ImportReading)>>);
 
 impl Shelf {
-    fn put(&self, id: ImportId, reading: ImportReading) {
+    fn put(&self, id: ImportId, reading: ImportReading, most: usize) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() >= KEPT {
+        if kept.len() >= most.max(1) {
             kept.remove(0);
         }
         kept.push((id, Instant::now(), reading));
     }
 
-    fn take(&self, id: ImportId) -> Option<ImportReading> {
+    fn take(&self, id: ImportId, kept_for: Duration) -> Option<ImportReading> {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.retain(|(_, since, _)| since.elapsed() < KEPT_FOR);
+        kept.retain(|(_, since, _)| since.elapsed() < kept_for);
         let at = kept.iter().position(|(known, ..)| *known == id)?;
         Some(kept.remove(at).2)
     }
@@ -45,7 +39,7 @@ impl Shelf {
 /// Reads a list, to its end or for one turn.
 pub(super) async fn import(worker: &Worker, task: &Task) -> Result<(), Error> {
     let id = ImportId::from_uuid(task.reference.uuid());
-    let kept = match worker.readings.take(id) {
+    let kept = match worker.readings.take(id, worker.settings.imports_kept_for) {
         Some(reading) => reading.take_up().await?,
         None => ImportReading::open(&worker.services, task.scope(), id).await?,
     };
@@ -54,7 +48,7 @@ pub(super) async fn import(worker: &Worker, task: &Task) -> Result<(), Error> {
     let mut held_since = begun;
     while reading.step().await? == Step::More {
         if begun.elapsed() >= worker.settings.import_turn && others_wait(worker).await? {
-            worker.readings.put(id, reading);
+            worker.readings.put(id, reading, worker.settings.imports_kept);
             // Not due at once, so that whoever waits is taken first.
             postpone(worker, task, worker.settings.poll_interval).await?;
             worker.services.bell.notify_waiters();

@@ -21,9 +21,6 @@ use crate::usecases::{Error, RelayPool};
 use super::Worker;
 use super::handlers::{guarded, postpone};
 
-/// How long the gate's yes holds until DATA, with a margin to the second of RP-05.
-const GATE_HOLDS: Duration = Duration::from_millis(900);
-
 /// Works until `stop` says so; then finishes what is in hand.
 pub(super) async fn lane(worker: Worker, relay: RelayPool, mut stop: watch::Receiver<bool>) {
     let most = worker.settings.mails_in_hand.clamp(1, 10_000);
@@ -76,7 +73,7 @@ pub(super) async fn lane(worker: Worker, relay: RelayPool, mut stop: watch::Rece
             });
         }
     }
-    super::finish_in_hand(TaskKind::Mail, hands).await;
+    super::finish_in_hand(TaskKind::Mail, hands, worker.settings.stop_wait).await;
 }
 
 async fn carry(worker: &Worker, relay: &RelayPool, task: &Task, draft: Option<Arc<Draft>>) -> Result<(), Error> {
@@ -87,7 +84,7 @@ async fn carry(worker: &Worker, relay: &RelayPool, task: &Task, draft: Option<Ar
     let since = Instant::now();
     let attempted = match relay.lease().await {
         Ok(mut lease) => {
-            if since.elapsed() > GATE_HOLDS {
+            if since.elapsed() > settings.gate_holds {
                 let outcome = hand_over_again(&worker.services, task, &ready, pace).await?;
                 let Some(still) = passed(task, outcome) else { return Ok(()) };
                 ready = still;

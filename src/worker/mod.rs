@@ -46,10 +46,10 @@ impl crate::store::Command for Claim {
     }
 }
 
-/// Waits for what is in hand, for at most ten seconds.
-async fn finish_in_hand(kind: TaskKind, mut hands: JoinSet<()>) {
+/// Waits for what is in hand, for so long at most.
+async fn finish_in_hand(kind: TaskKind, mut hands: JoinSet<()>, wait: Duration) {
     let in_hand = async { while hands.join_next().await.is_some() {} };
-    if tokio::time::timeout(Duration::from_secs(10), in_hand).await.is_err() {
+    if tokio::time::timeout(wait, in_hand).await.is_err() {
         tracing::warn!(kind = kind.name(), "stopped with work in hand; its lease will run out");
     }
 }
@@ -69,6 +69,14 @@ pub struct WorkerSettings {
     pub sync_workers: usize,
     /// How long a list is read while others wait.
     pub import_turn: Duration,
+    /// Lists kept in memory between two turns.
+    pub imports_kept: usize,
+    /// How long such a list is kept.
+    pub imports_kept_for: Duration,
+    /// How long the gate's yes holds until DATA, with a margin to the second of RP-05.
+    pub gate_holds: Duration,
+    /// How long what is in hand may take when the worker is told to stop.
+    pub stop_wait: Duration,
     /// Lists read at once.
     pub import_workers: usize,
     /// Rounds frozen at once.
@@ -99,9 +107,13 @@ impl Default for WorkerSettings {
             lease: Duration::from_secs(60),
             handover_lease: Duration::from_secs(660),
             claim_batch: 64,
-            mails_in_hand: 32,
+            mails_in_hand: 20,
             sync_workers: 4,
             import_turn: Duration::from_secs(5),
+            imports_kept: 4,
+            imports_kept_for: Duration::from_secs(600),
+            gate_holds: Duration::from_millis(900),
+            stop_wait: Duration::from_secs(10),
             import_workers: 2,
             launch_workers: 1,
             refresh_workers: 1,
@@ -184,7 +196,7 @@ impl Worker {
             }
             while hands.try_join_next().is_some() {}
         }
-        finish_in_hand(kind, hands).await;
+        finish_in_hand(kind, hands, self.settings.stop_wait).await;
     }
 
     /// Claims due work; if there is none, waits until there may be.

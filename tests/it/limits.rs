@@ -100,7 +100,12 @@ both_engines! {
     async fn small_pieces_come_to_the_same_end(app: TestApp) {
         let pieces = Pieces {
             import_rows: 1, upload_bytes: 1024, uploads_forgotten: 1, audience: 1, rounds_closed: 1, clock: 1, refresh: 1,
-            confirmed: 1, suppression_pages: 1,
+            confirmed: 1, webhook_stops: 1,
+            remap: 1,
+            remap_ahead: 1,
+            reseal: 1,
+            reseal_uploads: 1,
+            suppression_pages: 1,
         };
         let limits = Limits { campaign_purposes: 2, campaign_imports: 1, ..Limits::default() };
         let (app, _server) = under(&app, Rules { pieces, limits, ..Rules::default() }, settings());

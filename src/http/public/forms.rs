@@ -2,6 +2,7 @@
 //! known about the address, the answer is the same.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{
@@ -144,7 +145,7 @@ fn origin_fits(services: &Services, open: &OpenForm, client: &ClientInfo) -> boo
     }
 }
 
-async fn post_form(services: &Services, open: OpenForm, client: ClientInfo, body: &[u8]) -> HttpResponse {
+async fn post_form(services: &Services, open: Arc<OpenForm>, client: ClientInfo, body: &[u8]) -> HttpResponse {
     let frame = || frame_of(&open.notice.wording, &open.policy);
     if !origin_fits(services, &open, &client) {
         return trouble(StatusCode::FORBIDDEN, frame(), Trouble::NotAllowed);
@@ -215,7 +216,7 @@ async fn post_form(services: &Services, open: OpenForm, client: ClientInfo, body
         evidence: Value::Object(kept),
         network: network_of(&client),
     };
-    match sign_up(services, open.scope, open.entry.clone(), submission).await {
+    match sign_up(services, open.scope, Arc::clone(&open.entry), submission).await {
         Ok(_) => done(frame(), return_to),
         Err(Error::Invalid(_)) => page(
             StatusCode::UNPROCESSABLE_ENTITY,
@@ -266,7 +267,7 @@ pub(in crate::http) fn short(text: &str) -> Option<String> {
 async fn post_json(
     request: &HttpRequest,
     services: &Services,
-    open: OpenForm,
+    open: Arc<OpenForm>,
     client: ClientInfo,
     payload: actix_web::dev::Payload,
     limit: usize,
@@ -302,7 +303,7 @@ async fn post_json(
 async fn accept_json(
     request: &HttpRequest,
     services: &Services,
-    open: OpenForm,
+    open: Arc<OpenForm>,
     client: ClientInfo,
     payload: actix_web::dev::Payload,
     limit: usize,
@@ -341,6 +342,6 @@ async fn accept_json(
         evidence: Value::Object(kept),
         network: network_of(&client),
     };
-    sign_up(services, open.scope, open.entry, submission).await?;
+    sign_up(services, open.scope, Arc::clone(&open.entry), submission).await?;
     Ok(())
 }

@@ -10,7 +10,6 @@ use crate::store::destinations::{Destination, DestinationState};
 use crate::store::former_lists::FormerList;
 use crate::store::{ReadTx, StoreError};
 
-use super::super::destinations::MOST_FORMER;
 use super::super::record::Person;
 use super::super::{Error, Services};
 
@@ -63,7 +62,7 @@ pub struct Step {
 /// Reads what is to be done; nothing when there is nobody, or nothing to do.
 pub async fn read(services: &Services, scope: ControllerScope, subject: SubjectId) -> Result<Option<Plan>, Error> {
     let keys = services.keys.of(scope).await?;
-    let now = services.clock.now();
+    let (now, most_former) = (services.clock.now(), services.rules.limits.former_lists);
     services
         .store
         .read(move |tx: &mut ReadTx<'_>| {
@@ -74,7 +73,7 @@ pub async fn read(services: &Services, scope: ControllerScope, subject: SubjectI
             };
             let person = Person::open(scope, &keys, row)?;
             let states = tx.destination_states(scope, subject)?;
-            let places = places(tx, scope, &states)?;
+            let places = places(tx, scope, most_former, &states)?;
             if places.is_empty() {
                 return Ok(None);
             }
@@ -111,9 +110,14 @@ struct Place {
 }
 
 /// The lists that purposes are kept on, and those given up on which the person is on record.
-fn places(tx: &mut ReadTx<'_>, scope: ControllerScope, states: &[DestinationState]) -> Result<Vec<Place>, Error> {
+fn places(
+    tx: &mut ReadTx<'_>,
+    scope: ControllerScope,
+    most: i64,
+    states: &[DestinationState],
+) -> Result<Vec<Place>, Error> {
     let lists = tx.destination_lists(scope)?;
-    let former = if states.is_empty() { Vec::new() } else { tx.former_lists(scope, MOST_FORMER)? };
+    let former = if states.is_empty() { Vec::new() } else { tx.former_lists(scope, most)? };
     let destinations = tx.destinations(scope)?;
     let mut places: Vec<Place> = Vec::new();
     let known = lists.iter().map(|list| (list.destination_id, &list.list_id));

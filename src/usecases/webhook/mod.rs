@@ -7,7 +7,7 @@
 mod stops;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::campaign_monitor::payload::EventKind as Told;
 use crate::campaign_monitor::{WebhookEvent, Zone, parse_batch};
@@ -21,15 +21,8 @@ use crate::store::destinations::Destination;
 use crate::store::former_lists::FormerList;
 use crate::store::{ReadTx, StoreError, WriteTx};
 
-use super::destinations::MOST_FORMER;
 use super::{Error, Services};
 use stops::{List, Stop, batches, record};
-
-/// Stops in one commit.
-const BATCH: usize = 100;
-
-/// After this time a delivery is given back rather than begun anew: the provider waits ten seconds, and tells it again.
-const TIME: Duration = Duration::from_secs(8);
 
 /// What became of a batch.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -63,9 +56,9 @@ pub async fn receive(services: &Services, destination: &Destination, body: &[u8]
     let keys = services.keys.of(scope).await?;
     let zone = Zone::named(&destination.time_zone).ok();
     let told: Vec<Stop> = batch.events.iter().filter_map(|event| stop_in(event, &keys, zone.as_ref())).collect();
-    for stops in batches(told, BATCH) {
+    for stops in batches(told, services.rules.pieces.webhook_stops) {
         // Answered with an error before the caller gives up, so that nobody believes to have been heard to the end.
-        if begun.elapsed() > TIME {
+        if begun.elapsed() > services.rules.webhook_time {
             return Err(Error::Store(StoreError::Busy("a delivery takes too long")));
         }
         let (house, keys, list) = (services.clone(), keys.clone(), list.clone());
@@ -83,12 +76,13 @@ pub async fn receive(services: &Services, destination: &Destination, body: &[u8]
 /// What is known about the list that the delivery names.
 async fn list(services: &Services, destination: &Destination, id: String) -> Result<List, Error> {
     let (scope, wanted) = (ControllerScope::granted(destination.controller_id), id.clone());
+    let most = services.rules.limits.former_lists;
     let (purposes, former) = services
         .store
         .read(move |tx: &mut ReadTx<'_>| {
             let lists = tx.destination_lists(scope)?.into_iter().filter(|list| list.list_id == wanted);
             let purposes: Vec<PurposeId> = lists.map(|list| list.purpose_id).collect();
-            let former = tx.former_lists(scope, MOST_FORMER)?.into_iter().filter(|list| list.list_id == wanted);
+            let former = tx.former_lists(scope, most)?.into_iter().filter(|list| list.list_id == wanted);
             Ok::<_, StoreError>((purposes, former.collect::<Vec<FormerList>>()))
         })
         .await?;

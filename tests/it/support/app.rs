@@ -72,6 +72,8 @@ impl TestApp {
                 write_queue: 1000,
                 batch: 64,
                 read_wait: Duration::from_secs(10),
+                write_attempts: 5,
+                busy_timeout: Duration::from_secs(10),
             };
             Store::open(&settings, runtime).expect("a migrated database opens")
         })
