@@ -169,7 +169,7 @@ section! {
     /// How often an idle worker looks for work.
     poll_interval: Duration as Span = "RECONSENT_OUTBOX_POLL_INTERVAL" or Fixed("500ms");
     /// Rows claimed at once, at most.
-    claim_batch: usize as Count<usize> = "RECONSENT_OUTBOX_CLAIM_BATCH" or Fixed("64");
+    claim_batch: usize as Count<usize> = "RECONSENT_OUTBOX_CLAIM_BATCH" or Fixed("256");
     /// Mails on their way side by side, a few for each connection to the relay. A crash may send as many twice.
     mails_in_hand: usize as Count<usize> = "RECONSENT_OUTBOX_MAILS_IN_HAND" or Fixed("20");
     /// Changes brought to the provider side by side.

@@ -1,5 +1,6 @@
-//! The lane of mails: claims a batch, drafts it in one reading, and sends each mail by itself. Hand-overs and outcomes
-//! of mails that are on their way at the same time are committed together.
+//! The lane of mails, in two stages: one claims and drafts batch by batch, ahead; the other hands each mail over, sends
+//! it and writes down what came of it. Hand-overs and outcomes of mails on their way at the same time are committed
+//! together.
 //!
 //! More mails are in hand than there are connections, so that connections never wait for a commit. The gate's yes holds
 //! for a second (RP-05): where a connection was longer in coming, the gate is asked again with the connection in hand.
@@ -7,76 +8,134 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::domain::mailing::MailState;
 use crate::domain::task::TaskKind;
 use crate::store::outbox::Task;
 use crate::usecases::deliver::{
-    Attempted, Draft, GiveUp, HandOver, Pace, Ready, abandon, draft_all, hand_over, hand_over_again, settle,
+    Attempted, Draft, Drafted, GiveUp, HandOver, Pace, Ready, abandon, draft_all, hand_over, hand_over_again, settle,
 };
 use crate::usecases::{Error, RelayPool};
 
 use super::Worker;
 use super::handlers::{guarded, postpone};
 
+/// A batch that is sent within this time may be followed by a larger one.
+const QUICK: Duration = Duration::from_secs(1);
+/// After one that took longer, no more is claimed ahead than can be in hand: no claim runs out while it waits.
+const SLOW: Duration = Duration::from_secs(5);
+
 /// Works until `stop` says so; then finishes what is in hand.
 pub(super) async fn lane(worker: Worker, relay: RelayPool, mut stop: watch::Receiver<bool>) {
+    let (ready, mut drafted) = mpsc::channel::<Vec<Drafted>>(1);
+    let ahead = tokio::spawn(draft_ahead(worker.clone(), relay.clone(), ready, stop.clone()));
     let most = worker.settings.mails_in_hand.clamp(1, 10_000);
-    let slots = Arc::new(Semaphore::new(most));
-    // Enough for a batch to be worth a reading and a commit.
-    let worthwhile = u32::try_from(most.div_ceil(4)).unwrap_or(1);
-    let mut hands = JoinSet::new();
-    while !*stop.borrow() {
-        tokio::select! {
-            free = slots.acquire_many(worthwhile) => drop(free),
-            _ = stop.changed() => continue,
-        }
-        let limit = slots.available_permits().min(worker.settings.claim_batch.max(1));
-        let Some(claimed) = worker.claim_or_wait(TaskKind::Mail, limit, &mut stop).await else { continue };
-        while hands.try_join_next().is_some() {}
-        // Nothing was tried with these mails: they wait without counting, until the gate or their round ends them.
-        let smtputf8 = match relay.lease().await {
-            Ok(lease) => lease.offers_smtputf8(),
-            Err(error) => {
-                metrics::counter!("reconsent_mails_total", "outcome" => "unreachable").increment(1);
-                tracing::warn!(error = error.code(), "the relay cannot be reached; mails wait");
-                for task in &claimed {
-                    if let Err(error) = postpone(&worker, task, worker.settings.unreachable_look).await {
-                        tracing::error!(%error, "putting a mail back failed");
-                    }
-                }
-                tokio::select! {
-                    () = tokio::time::sleep(worker.settings.unreachable_look) => {}
-                    _ = stop.changed() => {}
-                }
-                continue;
-            }
-        };
-        let drafted = match draft_all(&worker.services, claimed, smtputf8).await {
-            Ok(drafted) => drafted,
-            Err(error) => {
-                // The leases run out by themselves.
-                tracing::error!(%error, "drafting a batch of mails failed");
-                continue;
-            }
-        };
-        for (task, draft) in drafted {
-            // No more was claimed than there were free slots; what a stop leaves over runs out by its lease.
-            let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else { break };
+    let hands = Hands {
+        sending: Arc::new(Semaphore::new(most)),
+        // What is sent and not yet written down would be sent twice after a crash: it has a bound of its own.
+        open: Arc::new(Semaphore::new(most * 4)),
+    };
+    let mut mails = JoinSet::new();
+    'work: while let Some(batch) = drafted.recv().await {
+        for (task, draft) in batch {
+            let places = tokio::select! {
+                places = hands.take() => places,
+                _ = stop.changed() => break 'work,
+            };
+            let Some(places) = places else { break 'work };
             let (worker, relay) = (worker.clone(), relay.clone());
-            hands.spawn(async move {
+            mails.spawn(async move {
                 let (inner, claim) = (worker.clone(), task.clone());
-                guarded(&worker, &task, async move { carry(&inner, &relay, &claim, draft?).await }).await;
-                drop(slot);
+                guarded(&worker, &task, async move { carry(&inner, &relay, &claim, draft?, places).await }).await;
             });
+            while mails.try_join_next().is_some() {}
         }
     }
-    super::finish_in_hand(TaskKind::Mail, hands, worker.settings.stop_wait).await;
+    // What was drafted and not begun runs out by its lease.
+    drop(drafted);
+    ahead.abort();
+    super::finish_in_hand(TaskKind::Mail, mails, worker.settings.stop_wait).await;
 }
 
-async fn carry(worker: &Worker, relay: &RelayPool, task: &Task, draft: Option<Arc<Draft>>) -> Result<(), Error> {
+/// Bounds of what is on its way.
+struct Hands {
+    sending: Arc<Semaphore>,
+    open: Arc<Semaphore>,
+}
+
+/// A mail's places.
+struct Places {
+    sending: OwnedSemaphorePermit,
+    _open: OwnedSemaphorePermit,
+}
+
+impl Hands {
+    async fn take(&self) -> Option<Places> {
+        let open = Arc::clone(&self.open).acquire_owned().await.ok()?;
+        Some(Places { sending: Arc::clone(&self.sending).acquire_owned().await.ok()?, _open: open })
+    }
+}
+
+/// Claims and drafts while there is room for a batch; as much as goes out quickly.
+async fn draft_ahead(
+    worker: Worker,
+    relay: RelayPool,
+    ready: mpsc::Sender<Vec<Drafted>>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let least = worker.settings.mails_in_hand.clamp(1, 10_000);
+    let most = worker.settings.claim_batch.max(least);
+    let (mut size, mut since) = (least, Instant::now());
+    while !*stop.borrow() {
+        let Ok(place) = ready.reserve().await else { return };
+        size = match since.elapsed() {
+            quick if quick < QUICK => (size * 2).min(most),
+            slow if slow > SLOW => least,
+            _ => size,
+        };
+        let Some(claimed) = worker.claim_or_wait(TaskKind::Mail, size, &mut stop).await else { continue };
+        let Some(smtputf8) = reachable(&worker, &relay, &claimed).await else {
+            tokio::select! {
+                () = tokio::time::sleep(worker.settings.unreachable_look) => {}
+                _ = stop.changed() => {}
+            }
+            continue;
+        };
+        match draft_all(&worker.services, claimed, smtputf8).await {
+            Ok(drafted) => place.send(drafted),
+            // The leases run out by themselves.
+            Err(error) => tracing::error!(%error, "drafting a batch of mails failed"),
+        }
+        since = Instant::now();
+    }
+}
+
+/// Whether the relay answers, and then whether it takes addresses outside ASCII. If not, nothing was tried with these
+/// mails: they wait without counting, until the gate or their round ends them.
+async fn reachable(worker: &Worker, relay: &RelayPool, claimed: &[Task]) -> Option<bool> {
+    let error = match relay.lease().await {
+        Ok(lease) => return Some(lease.offers_smtputf8()),
+        Err(error) => error,
+    };
+    metrics::counter!("reconsent_mails_total", "outcome" => "unreachable").increment(1);
+    tracing::warn!(error = error.code(), "the relay cannot be reached; mails wait");
+    for task in claimed {
+        if let Err(error) = postpone(worker, task, worker.settings.unreachable_look).await {
+            tracing::error!(%error, "putting a mail back failed");
+        }
+    }
+    None
+}
+
+async fn carry(
+    worker: &Worker,
+    relay: &RelayPool,
+    task: &Task,
+    draft: Option<Arc<Draft>>,
+    places: Places,
+) -> Result<(), Error> {
     let Some(draft) = draft else { return abandon(&worker.services, task).await };
     let settings = &worker.settings;
     let pace = Pace { lease: settings.handover_lease, paused_look: settings.paused_look };
@@ -98,6 +157,8 @@ async fn carry(worker: &Worker, relay: &RelayPool, task: &Task, draft: Option<Ar
         }
         Err(error) => Attempted::unreachable(error.code()),
     };
+    // The next mail need not wait until this one's outcome is written down.
+    drop(places.sending);
     let state = settle_surely(worker, task, &ready, attempted).await?;
     metrics::counter!("reconsent_mails_total", "outcome" => state.map_or("lost_claim", MailState::name)).increment(1);
     Ok(())

@@ -106,7 +106,7 @@ impl Default for WorkerSettings {
         Self {
             lease: Duration::from_secs(60),
             handover_lease: Duration::from_secs(660),
-            claim_batch: 64,
+            claim_batch: 256,
             mails_in_hand: 20,
             sync_workers: 4,
             import_turn: Duration::from_secs(5),

@@ -16,7 +16,7 @@ mod draft;
 mod hand_over;
 mod settle;
 
-pub use draft::{Draft, draft_all};
+pub use draft::{Draft, Drafted, draft_all};
 pub use settle::{Attempted, GiveUp, settle};
 
 use std::sync::Arc;
