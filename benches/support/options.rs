@@ -1,0 +1,51 @@
+//! What is said on the command line: `--quick` for a run of seconds that only proves that it runs, `--sqlite` or
+//! `--postgres` for one engine, `--runs N`, and words that choose parts.
+
+use super::cluster::Cluster;
+use super::house::Engine;
+
+/// The options of a run.
+pub struct Options {
+    /// Tiny numbers.
+    pub quick: bool,
+    /// Rounds of all variants, one after the other.
+    pub runs: usize,
+    /// Keeps the service under load for this many seconds and measures nothing, for a profile taken from outside.
+    pub hold: Option<u64>,
+    engines: Vec<Engine>,
+}
+
+impl Options {
+    /// Reads them; what is unknown (cargo adds `--bench`) is passed over.
+    pub fn read() -> Self {
+        let words: Vec<String> = std::env::args().skip(1).collect();
+        let has = |word: &str| words.iter().any(|given| given == word);
+        let after = |word: &str| {
+            let at = words.iter().position(|given| given == word)?;
+            words.get(at + 1)?.parse::<u64>().ok()
+        };
+        let quick = has("--quick");
+        let runs = after("--runs").unwrap_or(if quick { 1 } else { 3 });
+        let mut engines = Vec::new();
+        if !has("--postgres") {
+            engines.push(Engine::Sqlite);
+        }
+        if !has("--sqlite") {
+            match Cluster::programs() {
+                Some(_) => engines.push(Engine::Postgres),
+                None => println!("PostgreSQL is left out: no initdb under /usr/lib/postgresql/*/bin"),
+            }
+        }
+        Self { quick, runs: usize::try_from(runs).unwrap_or(3).max(1), hold: after("--hold"), engines }
+    }
+
+    /// The engines to measure.
+    pub fn engines(&self) -> &[Engine] {
+        &self.engines
+    }
+
+    /// One of two, by whether the run is quick.
+    pub fn pick<T>(&self, whole: T, quick: T) -> T {
+        if self.quick { quick } else { whole }
+    }
+}
