@@ -67,6 +67,11 @@ impl Ground {
         Ok(ground)
     }
 
+    /// Opens the service's own services on this ground, for what would take long through the door.
+    pub async fn services(&self, base: &str) -> Outcome<reconsent::usecases::Services> {
+        super::library::open(&self.database, ROOT_KEY, base).await
+    }
+
     /// A command of the service's command line, on this ground.
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_reconsent"));

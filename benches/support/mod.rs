@@ -5,6 +5,7 @@
 pub mod bytes;
 pub mod cluster;
 pub mod house;
+pub mod library;
 pub mod load;
 pub mod options;
 pub mod process;

@@ -1,5 +1,5 @@
 //! What is said on the command line: `--quick` for a run of seconds that only proves that it runs, `--sqlite` or
-//! `--postgres` for one engine, `--runs N`, and words that choose parts.
+//! `--postgres` for one engine, `--runs N`, `--size N`, `--hold SECONDS`.
 
 use super::cluster::Cluster;
 use super::house::Engine;
@@ -12,6 +12,8 @@ pub struct Options {
     pub runs: usize,
     /// Keeps the service under load for this many seconds and measures nothing, for a profile taken from outside.
     pub hold: Option<u64>,
+    /// People in a campaign, or events on record, when another number is wanted than usual.
+    pub size: Option<u64>,
     engines: Vec<Engine>,
 }
 
@@ -36,12 +38,23 @@ impl Options {
                 None => println!("PostgreSQL is left out: no initdb under /usr/lib/postgresql/*/bin"),
             }
         }
-        Self { quick, runs: usize::try_from(runs).unwrap_or(3).max(1), hold: after("--hold"), engines }
+        Self {
+            quick,
+            runs: usize::try_from(runs).unwrap_or(3).max(1),
+            hold: after("--hold"),
+            size: after("--size"),
+            engines,
+        }
     }
 
     /// The engines to measure.
     pub fn engines(&self) -> &[Engine] {
         &self.engines
+    }
+
+    /// How many there are to be.
+    pub fn size(&self, whole: u64, quick: u64) -> usize {
+        usize::try_from(self.size.unwrap_or(self.pick(whole, quick))).unwrap_or(usize::MAX)
     }
 
     /// One of two, by whether the run is quick.

@@ -24,6 +24,8 @@ pub struct Shop {
     pub notice: String,
     /// The sender's id.
     pub sender: String,
+    /// The form's id.
+    pub form: String,
     /// The form's key.
     pub form_key: String,
 }
@@ -72,8 +74,9 @@ impl Shop {
             "name": "Footer", "notice_id": notice, "sender_id": sender, "origins": ["https://www.acme.example"],
             "return_urls": ["https://www.acme.example/thanks"],
         });
-        let form_key = text(&post("/v1/forms", form).await?, "form_key")?;
-        Ok(Self { controller, token, purpose, notice, sender, form_key })
+        let made = post("/v1/forms", form).await?;
+        let (form, form_key) = (text(&made, "id")?, text(&made, "form_key")?);
+        Ok(Self { controller, token, purpose, notice, sender, form, form_key })
     }
 
     /// Opt-ins as a site's page sends them, each with an address of its own; at most `most`.

@@ -1,0 +1,222 @@
+//! P6: a campaign is sent into a local SMTP sink over ten connections, frozen and recorded for each person; beside bare
+//! connections of the same client that send the same bytes and record nothing.
+
+use std::time::{Duration, Instant};
+
+use reconsent::mail::{Envelope, Outcome as Handed, Relay, RelaySettings};
+use reqwest::Method;
+use serde_json::{Value, json};
+use support::cluster::Cluster;
+use support::house::{Engine, Ground, House};
+use support::options::Options;
+use support::process::{self, Used};
+use support::shop::{PURPOSE, Shop};
+use support::sink::Sink;
+use support::table::{Table, median, spread};
+use support::{Outcome, fault};
+
+mod support;
+
+/// Connections to the sink, the service's own default.
+const CONNECTIONS: usize = 10;
+
+/// One run of the service, and the bare connections after it.
+struct Sent {
+    import: f64,
+    freeze: f64,
+    rate: f64,
+    bare: f64,
+    /// Cores that were busy: service, database server, sink.
+    cores: [f64; 3],
+    peak_mb: f64,
+    server_mb: f64,
+    bytes: f64,
+}
+
+fn main() -> Outcome<()> {
+    let options = Options::read();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(async {
+        for engine in options.engines() {
+            measure(*engine, &options).await?;
+        }
+        Ok(())
+    })
+}
+
+async fn measure(engine: Engine, options: &Options) -> Outcome<()> {
+    let cluster = (engine == Engine::Postgres).then(Cluster::start).transpose()?;
+    println!("## {}: {}, load {}\n", engine.name(), process::machine(), process::load());
+    let members = options.size(50_000, 500);
+    let mut runs = Vec::new();
+    for _ in 0..options.runs {
+        let run = one_run(engine, cluster.as_ref(), members).await?;
+        println!("service {:.0}/s, bare {:.0}/s, load {}", run.rate, run.bare, process::load());
+        runs.push(run);
+    }
+    print(members, &runs);
+    Ok(())
+}
+
+async fn one_run(engine: Engine, cluster: Option<&Cluster>, members: usize) -> Outcome<Sent> {
+    let ground = Ground::fresh(engine, cluster).await?;
+    let controller = Shop::controller(&ground)?;
+    // Without a relay mails wait: the queue is there before anything is sent.
+    let house = ground.serve(&[], &[]).await?;
+    let shop = Shop::open(&house, controller).await?;
+    let began = Instant::now();
+    let import = read_list(&house, &shop, members).await?;
+    let import_took = began.elapsed();
+    let began = Instant::now();
+    let campaign = launch(&house, &shop, &import).await?;
+    let freeze_took = began.elapsed();
+    house.stop()?;
+
+    let sink = Sink::start().await?;
+    let relay = format!("smtp://127.0.0.1:{}", sink.address.port());
+    let house = ground.serve(&[("RECONSENT_SMTP_URL", relay)], &[]).await?;
+    let (service, server) = (house.pid(), cluster.map(Cluster::pid).transpose()?);
+    let look = || [process::of(service), server.map_or_else(Used::default, process::of_family), process::of_us()];
+    let (before, began) = (look(), Instant::now());
+    let took = until_all_came(&sink, members as u64).await?;
+    let (after, all) = (look(), began.elapsed().as_secs_f64());
+    until_settled(&house, &shop, &campaign, members as u64).await?;
+    house.stop()?;
+    let Some((_, bytes)) = sink.first() else { return fault("no mail came") };
+    let busy = |n: usize| (after[n].cpu - before[n].cpu).as_secs_f64() / all;
+    let cores = [busy(0), busy(1), busy(2)];
+    Ok(Sent {
+        import: members as f64 / import_took.as_secs_f64(),
+        freeze: members as f64 / freeze_took.as_secs_f64(),
+        rate: members as f64 / took.as_secs_f64(),
+        bare: bare(&bytes, members).await?,
+        cores,
+        peak_mb: after[0].peak_mb,
+        server_mb: after[1].peak_mb,
+        bytes: sink.bytes() as f64 / members as f64,
+    })
+}
+
+/// Uploads a list and waits until it has been read.
+async fn read_list(house: &House, shop: &Shop, members: usize) -> Outcome<String> {
+    let mut list = "email,name,collected_at\n".to_owned();
+    for n in 0..members {
+        list.push_str(&format!("asked{n:07}@example.org,Robin Example {n},2026-03-01\n"));
+    }
+    let declared = format!(
+        "/v1/imports?kind=contacts&purposes={PURPOSE}&name=list&basis=consent&how=shop%20till&statement=ours&attester=A"
+    );
+    let import = text(&house.upload(&declared, &shop.token, "text/csv", list.into_bytes()).await?, "id")?;
+    let path = format!("/v1/imports/{import}");
+    wait(house, shop, &path, |seen| match seen["status"].as_str() {
+        Some("failed") => fault(format!("the list was not read: {seen}")),
+        status => Ok(status == Some("done")),
+    })
+    .await?;
+    Ok(import)
+}
+
+/// Launches a round over the list and waits until its audience is frozen.
+async fn launch(house: &House, shop: &Shop, import: &str) -> Outcome<String> {
+    let round = json!({
+        "name": "May we still write to you?", "purposes": [PURPOSE], "import_ids": [import],
+        "notice_id": shop.notice, "sender_id": shop.sender, "deadline": "2027-06-30T00:00:00Z",
+    });
+    let campaign = text(&house.api(Method::POST, "/v1/campaigns", &shop.token, Some(round)).await?, "id")?;
+    house.api(Method::POST, &format!("/v1/campaigns/{campaign}/launch"), &shop.token, Some(json!({}))).await?;
+    wait(house, shop, &format!("/v1/campaigns/{campaign}"), |seen| Ok(seen["frozen_at"].is_string())).await?;
+    Ok(campaign)
+}
+
+/// Looks at a path until what it answers is as wanted.
+async fn wait(house: &House, shop: &Shop, path: &str, wanted: impl Fn(&Value) -> Outcome<bool>) -> Outcome<()> {
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(1800) {
+        if wanted(&house.api(Method::GET, path, &shop.token, None).await?)? {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    fault(format!("{path} is not as wanted after half an hour"))
+}
+
+/// From the first mail to the last.
+async fn until_all_came(sink: &Sink, members: u64) -> Outcome<Duration> {
+    let (mut seen, mut since) = (0, Instant::now());
+    loop {
+        if sink.mails() >= members {
+            let (first, last) = (sink.first().map(|(at, _)| at), sink.last());
+            return Ok(first.zip(last).map_or(Duration::ZERO, |(first, last)| last.duration_since(first)));
+        }
+        if sink.mails() > seen {
+            (seen, since) = (sink.mails(), Instant::now());
+        }
+        if since.elapsed() > Duration::from_secs(30) {
+            return fault(format!("{seen} of {members} mails have come, and no more in thirty seconds"));
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Every mail is on record as taken.
+async fn until_settled(house: &House, shop: &Shop, campaign: &str, members: u64) -> Outcome<()> {
+    let path = format!("/v1/campaigns/{campaign}/results");
+    wait(house, shop, &path, |seen| Ok(seen["delivered"].as_u64() == Some(members))).await
+}
+
+/// The same bytes to the same number of people, with nothing before or after each.
+async fn bare(bytes: &[u8], members: usize) -> Outcome<f64> {
+    let sink = Sink::start().await?;
+    let relay = Relay::new(RelaySettings::loopback(sink.address.port()))?;
+    let mut hands = Vec::with_capacity(CONNECTIONS);
+    let began = Instant::now();
+    for hand in 0..CONNECTIONS {
+        let (relay, bytes) = (relay.clone(), bytes.to_vec());
+        hands.push(tokio::spawn(async move {
+            let mut connection = relay.connection().await?;
+            for n in (hand..members).step_by(CONNECTIONS) {
+                let envelope = Envelope::parse("news@acme.example", &format!("asked{n:07}@example.org"))?;
+                if !matches!(connection.send(&envelope, &bytes).await, Handed::Accepted { .. }) {
+                    return fault("the sink did not take a mail");
+                }
+            }
+            Ok(())
+        }));
+    }
+    for hand in hands {
+        hand.await??;
+    }
+    Ok(members as f64 / began.elapsed().as_secs_f64())
+}
+
+fn text(answer: &Value, field: &str) -> Outcome<String> {
+    match answer[field].as_str() {
+        Some(text) => Ok(text.to_owned()),
+        None => fault(format!("an answer has no {field}: {answer}")),
+    }
+}
+
+fn print(members: usize, runs: &[Sent]) {
+    let all = |of: &dyn Fn(&Sent) -> f64| runs.iter().map(of).collect::<Vec<f64>>();
+    let alone = |of: &dyn Fn(&Sent) -> f64| median(&all(of)).0;
+    let mut table = Table::new(&["what", "figure"]);
+    let mut row = |what: &str, figure: String| table.row(vec![what.to_owned(), figure]);
+    row("mails, bytes each", format!("{members}, {:.0}", alone(&|run| run.bytes)));
+    row("service, ten connections, mails/s", spread(&all(&|run| run.rate), 0));
+    row("bare, ten connections, mails/s", spread(&all(&|run| run.bare), 0));
+    row("service / bare", spread(&all(&|run| run.rate / run.bare), 2));
+    let cores = format!(
+        "{:.2} / {:.2} / {:.2}",
+        alone(&|run| run.cores[0]),
+        alone(&|run| run.cores[1]),
+        alone(&|run| run.cores[2])
+    );
+    row("cores: service / PostgreSQL / sink", cores);
+    row(
+        "peak MB: service / PostgreSQL",
+        format!("{:.0} / {:.0}", alone(&|run| run.peak_mb), alone(&|run| run.server_mb)),
+    );
+    row("list read before it, rows/s", spread(&all(&|run| run.import), 0));
+    row("audience frozen before it, people/s", spread(&all(&|run| run.freeze), 0));
+    table.print();
+}
