@@ -31,6 +31,9 @@ struct Sent {
     peak_mb: f64,
     server_mb: f64,
     bytes: f64,
+    /// For each mail: commits, and calls and commands in them.
+    commits: f64,
+    calls: f64,
 }
 
 fn main() -> Outcome<()> {
@@ -81,6 +84,7 @@ async fn one_run(engine: Engine, cluster: Option<&Cluster>, members: usize) -> O
     let took = until_all_came(&sink, members as u64).await?;
     let (after, all) = (look(), began.elapsed().as_secs_f64());
     until_settled(&house, &shop, &campaign, members as u64).await?;
+    let (commits, calls) = house.commits().await?;
     house.stop()?;
     let Some((_, bytes)) = sink.first() else { return fault("no mail came") };
     let busy = |n: usize| (after[n].cpu - before[n].cpu).as_secs_f64() / all;
@@ -94,6 +98,8 @@ async fn one_run(engine: Engine, cluster: Option<&Cluster>, members: usize) -> O
         peak_mb: after[0].peak_mb,
         server_mb: after[1].peak_mb,
         bytes: sink.bytes() as f64 / members as f64,
+        commits: commits / members as f64,
+        calls: calls / members as f64,
     })
 }
 
@@ -205,6 +211,9 @@ fn print(members: usize, runs: &[Sent]) {
     row("service, ten connections, mails/s", spread(&all(&|run| run.rate), 0));
     row("bare, ten connections, mails/s", spread(&all(&|run| run.bare), 0));
     row("service / bare", spread(&all(&|run| run.rate / run.bare), 2));
+    let writes = |run: &dyn Fn(&Sent) -> f64| spread(&all(run), 2);
+    row("commits for each mail", writes(&|run| run.commits));
+    row("calls of the writer for each mail", writes(&|run| run.calls));
     let cores = format!(
         "{:.2} / {:.2} / {:.2}",
         alone(&|run| run.cores[0]),
