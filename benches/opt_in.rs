@@ -62,6 +62,13 @@ struct Served {
     batch: f64,
 }
 
+impl Served {
+    /// CPU time for each opt-in in microseconds: hardly touched by how busy the machine is otherwise.
+    fn micros(&self, which: usize) -> f64 {
+        self.cores[which] * 1e6 / self.counted.per_second().max(1.0)
+    }
+}
+
 fn main() -> Outcome<()> {
     let options = Options::read();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
@@ -258,6 +265,7 @@ fn print(shapes: &[Option<Shape>], raw: &[Vec<f64>], served: &[(Variant, Vec<Ser
         "p99 ms",
         "max ms",
         "cores: service / PostgreSQL / generator",
+        "CPU µs for each: service / PostgreSQL",
         "MB: service / PostgreSQL",
         "opt-ins per commit",
     ]);
@@ -281,6 +289,7 @@ fn print(shapes: &[Option<Shape>], raw: &[Vec<f64>], served: &[(Variant, Vec<Ser
                 alone(&|run| run.cores[1]),
                 alone(&|run| run.cores[2])
             ),
+            format!("{:.0} / {:.0}", alone(&|run| run.micros(0)), alone(&|run| run.micros(1))),
             format!("{:.0} / {:.0}", alone(&|run| run.peak_mb), alone(&|run| run.server_mb)),
             middle(&|run| run.batch, 0),
         ]);

@@ -128,7 +128,6 @@ pub async fn write(
     time: Duration,
 ) -> Outcome<(usize, Duration)> {
     let client = super::cluster::connect(database).await?;
-    client.batch_execute("SET plan_cache_mode = force_custom_plan").await?;
     let mut maker = Maker::new(patterns(&client, tables).await?);
     let mut prepared = Vec::new();
     for (statement, tables) in statements(&maker.patterns, shape) {
