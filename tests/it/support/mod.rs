@@ -17,6 +17,8 @@ mod database;
 mod ids;
 pub mod pages;
 mod people;
+mod process;
+pub mod reckoning;
 mod settings;
 pub mod world;
 
@@ -25,6 +27,7 @@ pub use app::{ROOT_KEY, RunningServer, TestApp, run, settings};
 pub use clock::FrozenClock;
 pub use database::{Database, Engine};
 pub use people::find_or_add;
+pub use process::Process;
 pub use settings::wording;
 
 /// Writes a test once and runs it on both engines: `mod NAME { on_sqlite, on_postgres }`.

@@ -30,8 +30,13 @@ pub async fn answer(app: &TestApp, who: &Api, link: &str, fields: &[(&str, &str)
 
 /// Answers a link at a service that may be dead; says whether the answer was acknowledged.
 pub async fn try_answer(app: &TestApp, link: &str, fields: &[(&str, &str)]) -> bool {
+    try_answer_between(app, link, link, fields).await
+}
+
+/// The same, where the page is shown at one address and its answer sent to another, of one service in several processes.
+pub async fn try_answer_between(app: &TestApp, shown_at: &str, sent_to: &str, fields: &[(&str, &str)]) -> bool {
     let who = app.nobody();
-    let Some(page) = who.try_get(link).await else { return false };
+    let Some(page) = who.try_get(shown_at).await else { return false };
     if !page.contains("name=\"nonce\"") {
         // Answered before, by a post whose answer was lost.
         return page.contains("role=\"status\"") || page.contains("<main");
@@ -39,5 +44,5 @@ pub async fn try_answer(app: &TestApp, link: &str, fields: &[(&str, &str)]) -> b
     let seal = seal(&page);
     let mut all = vec![("nonce", seal.as_str())];
     all.extend_from_slice(fields);
-    who.try_form(link, &all).await == Some(200)
+    who.try_form(sent_to, &all).await == Some(200)
 }
