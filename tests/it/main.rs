@@ -12,6 +12,7 @@ mod cli;
 mod clockwork;
 mod cm_client;
 mod demo;
+mod distribution;
 mod holding;
 mod house;
 mod idempotency;
