@@ -1,6 +1,7 @@
 //! Builds and runs the server.
 
 use std::net::TcpListener;
+use std::time::Duration;
 
 use actix_web::dev::Server;
 use actix_web::web::{Data, PathConfig, PayloadConfig, QueryConfig};
@@ -19,6 +20,7 @@ pub fn serve(services: Services, settings: HttpSettings, listener: TcpListener) 
     let (keep_alive, connections) = (settings.keep_alive, settings.max_connections.div_ceil(workers));
     let (head, disconnect) = (settings.head_timeout, settings.disconnect_timeout);
     let drain = settings.drain_timeout.as_millis().div_ceil(1000);
+    cut_off_who_does_not_read(&listener, settings.deadline)?;
     let (services, settings) = (Data::new(services), Data::new(settings));
     let document = Data::new(routes::DocumentText(routes::document_text()));
     let server = HttpServer::new(move || {
@@ -52,6 +54,18 @@ pub fn serve(services: Services, settings: HttpSettings, listener: TcpListener) 
     .listen(listener)?
     .run();
     Ok(server)
+}
+
+/// A client that asks and takes none of the answer in holds a connection and the memory of its answer; the framework
+/// times what comes in and not what goes out. The kernel ends a connection whose other end has taken nothing for so
+/// long (T-37); each connection has this from its listener.
+fn cut_off_who_does_not_read(listener: &TcpListener, patience: Duration) -> std::io::Result<()> {
+    #[cfg(target_os = "linux")]
+    socket2::SockRef::from(listener).set_tcp_user_timeout(Some(patience))?;
+    // Elsewhere the service is only tried out.
+    #[cfg(not(target_os = "linux"))]
+    let _ = (listener, patience);
+    Ok(())
 }
 
 /// A query fault in words, without quoting the input.

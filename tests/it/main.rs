@@ -23,6 +23,7 @@ mod limits;
 mod mail_smtp;
 mod openapi;
 mod people;
+mod pressure;
 mod refresh;
 mod remap;
 mod round;
