@@ -17,6 +17,7 @@ mod holding;
 mod house;
 mod idempotency;
 mod imports;
+mod instances;
 mod keys;
 mod kills;
 mod limits;

@@ -124,13 +124,22 @@ impl World {
 }
 
 /// Waits until the question has an answer; fails after ten seconds.
-pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut question: impl FnMut() -> F) -> T {
+pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, question: impl FnMut() -> F) -> T {
+    within(Duration::from_secs(10), what, question).await
+}
+
+/// Waits until the question has an answer; fails after this time.
+async fn within<T, F: Future<Output = Option<T>>>(
+    patience: Duration,
+    what: &str,
+    mut question: impl FnMut() -> F,
+) -> T {
     let started = Instant::now();
     loop {
         if let Some(answer) = question().await {
             return answer;
         }
-        assert!(started.elapsed() < Duration::from_secs(10), "waited ten seconds in vain: {what}");
+        assert!(started.elapsed() < patience, "waited {patience:?} in vain: {what}");
         tokio::time::sleep(Duration::from_millis(15)).await;
     }
 }
@@ -280,7 +289,9 @@ pub async fn drafted_round(app: &TestApp, shop: &Shop, list: &str) -> (String, V
 pub async fn import(app: &TestApp, query: &str, list: &str) -> String {
     let path = format!("/v1/imports?purposes=newsletter&name=list&{query}");
     let import = app.api().upload(&path, "text/csv", list).await.expect(202).text("id");
-    eventually("the list is read", async || {
+    // A long list may take its time.
+    let patience = Duration::from_secs(10 + list.lines().count() as u64 / 100);
+    within(patience, "the list is read", async || {
         let job = app.api().get(&format!("/v1/imports/{import}")).await.expect(200);
         assert_ne!(job.text("status"), "failed", "{}", job.json);
         (job.text("status") == "done").then_some(())
