@@ -84,6 +84,8 @@ section! {
     rounds_closed: i64 as Whole<i64, 1, 10_000> = "RECONSENT_PIECES_ROUNDS_CLOSED" or Fixed("100");
     /// Consents of one controller that one look of the timetable ends, lapses or forgets.
     clock: i64 as Whole<i64, 1, 1_000> = "RECONSENT_PIECES_CLOCK" or Fixed("200");
+    /// Mails of one controller, past their retention time, that one look of the timetable forgets.
+    mails_forgotten: i64 as Whole<i64, 1, 10_000> = "RECONSENT_PIECES_MAILS_FORGOTTEN" or Fixed("1000");
     /// Consents in one commit after a material change.
     refresh: i64 as Whole<i64, 1, 1_000> = "RECONSENT_PIECES_REFRESH" or Fixed("200");
     /// People read at once for a download of the confirmed.

@@ -68,6 +68,13 @@ pub(super) fn check(settings: &Settings) -> Result<(), ConfigError> {
         "else an upload is forgotten while it still comes in",
     )?;
     demand(
+        rules.mail_retention >= std::time::Duration::from_secs(2 * 86_400).max(rules.confirmation_gap),
+        "RECONSENT_RULES_MAIL_RETENTION",
+        "has to be at least two days, and at least",
+        "RECONSENT_RULES_CONFIRMATION_GAP",
+        "mails of late are counted before another is sent",
+    )?;
+    demand(
         limits.import_cell_bytes <= limits.import_record_bytes,
         "RECONSENT_LIMITS_IMPORT_CELL_BYTES",
         "has to be at most",

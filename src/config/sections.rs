@@ -135,6 +135,8 @@ section! {
     ask_cooldown: Duration as SpanOrZero = "RECONSENT_RULES_ASK_COOLDOWN" or Fixed("60d");
     /// When an upload that did not come whole is forgotten.
     unfinished_upload_after: Duration as Span = "RECONSENT_RULES_UNFINISHED_UPLOAD_AFTER" or Fixed("1h");
+    /// How long a mail that is over stays in the person's history. The events of consent stay.
+    mail_retention: Duration as Span = "RECONSENT_RULES_MAIL_RETENTION" or Fixed("400d");
     /// How long opened keys are used before they are read again, so that a rotation elsewhere is seen.
     key_refresh: Duration as Within<86_400> = "RECONSENT_RULES_KEY_REFRESH" or Fixed("30s");
     /// How long a delivery of the provider's webhook is worked on before the rest is given back; the provider waits ten seconds.

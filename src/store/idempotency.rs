@@ -2,6 +2,7 @@
 //! the install-wide caps on confirmation mails (R-21).
 
 use diesel::prelude::*;
+use diesel::sql_types::BigInt;
 
 use crate::domain::ids::{ControllerId, TokenId};
 use crate::domain::time::Timestamp;
@@ -31,6 +32,9 @@ pub struct KeptAnswer {
     pub created_at: Timestamp,
 }
 
+/// Rows forgotten in one commit, so that a day's worth keeps no writer from people.
+pub const FORGOTTEN: i64 = 1000;
+
 impl ReadTx<'_> {
     /// The answer kept under a key.
     pub fn kept_answer(
@@ -53,10 +57,13 @@ impl WriteTx<'_> {
         Ok(())
     }
 
-    /// Forgets answers older than `before`.
+    /// Forgets answers older than `before`, up to [`FORGOTTEN`] of them; says how many.
     pub fn forget_answers(&mut self, before: Timestamp) -> Result<usize, StoreError> {
-        use idempotency_keys::dsl as t;
-        Ok(on!(self.writing(), c => diesel::delete(t::idempotency_keys.filter(t::created_at.lt(before))).execute(c))?)
+        let query = "DELETE FROM idempotency_keys WHERE (controller_id, token_id, key_hash) IN \
+                     (SELECT controller_id, token_id, key_hash FROM idempotency_keys WHERE created_at < $1 ORDER BY created_at LIMIT $2)";
+        Ok(
+            on!(self.writing(), c => diesel::sql_query(query).bind::<BigInt, _>(before).bind::<BigInt, _>(FORGOTTEN).execute(c))?,
+        )
     }
 
     /// Counts so many more mails under each mark for a day, each mark once; says how many that makes, mark by mark.
@@ -72,9 +79,13 @@ impl WriteTx<'_> {
             .returning((t::fingerprint, t::mails)).get_results(c))?)
     }
 
-    /// Forgets the counts of days before `day` (architecture section 0: within 48 hours).
+    /// Forgets the counts of days before `day` (architecture section 0: within 48 hours), up to [`FORGOTTEN`] of them;
+    /// says how many.
     pub fn forget_mail_counts(&mut self, day: i64) -> Result<usize, StoreError> {
-        use mailbox_caps::dsl as t;
-        Ok(on!(self.writing(), c => diesel::delete(t::mailbox_caps.filter(t::day.lt(day))).execute(c))?)
+        let query = "DELETE FROM mailbox_caps WHERE fingerprint IN \
+                     (SELECT fingerprint FROM mailbox_caps WHERE day < $1 ORDER BY day LIMIT $2)";
+        Ok(
+            on!(self.writing(), c => diesel::sql_query(query).bind::<BigInt, _>(day).bind::<BigInt, _>(FORGOTTEN).execute(c))?,
+        )
     }
 }

@@ -20,6 +20,7 @@ pub mod key_rows;
 pub mod links;
 pub mod mails;
 mod migrate;
+mod old_mails;
 pub mod outbox;
 pub mod policies;
 mod postgres;

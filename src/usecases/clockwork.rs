@@ -7,6 +7,7 @@ use crate::domain::consent::{Command, ConsentState, Refusal};
 use crate::domain::event::Method;
 use crate::domain::ids::{ControllerScope, PurposeId, SubjectId};
 use crate::domain::time::Timestamp;
+use crate::store::idempotency::FORGOTTEN;
 use crate::store::{ReadTx, WriteTx};
 
 use super::record::{Occasion, Person, apply};
@@ -89,6 +90,19 @@ pub async fn forget_unconfirmed(services: &Services, scope: ControllerScope) -> 
     Ok(forgotten)
 }
 
+/// Forgets mails that have been over for the retention time; says how many. The events that tell what came of
+/// them stay.
+pub async fn forget_mails(services: &Services, scope: ControllerScope) -> Result<usize, Error> {
+    let most = services.rules.pieces.mails_forgotten;
+    let before = services.clock.now().minus(services.rules.mail_retention);
+    let old = services.store.read(move |tx: &mut ReadTx<'_>| tx.old_mails(scope, before, most)).await?;
+    if old.is_empty() {
+        return Ok(0);
+    }
+    let route = scope.controller().uuid();
+    Ok(services.store.write(route, move |tx: &mut WriteTx<'_>| tx.forget_mails(scope, &old, before)).await?)
+}
+
 /// Destroys the person's key, details, evidence and salts; what stays says nothing about anybody (R-104, TE-06).
 pub(super) fn erase_in(
     tx: &mut WriteTx<'_>,
@@ -105,18 +119,23 @@ pub(super) fn erase_in(
     Ok(())
 }
 
-/// Forgets kept answers and mail counts that are no longer needed.
+/// Pieces that one look of the timetable forgets, at most.
+const LOOK: usize = 20;
+
+/// Forgets kept answers and mail counts that are no longer needed, piece by piece.
 pub async fn forget_old(services: &Services) -> Result<(), Error> {
     let now = services.clock.now();
     let answers_before = now.minus(services.rules.idempotency_retention);
     // Counts of yesterday still tell; those before do not (architecture section 0: within 48 hours).
     let day = now.minus(Duration::from_secs(86_400)).seconds().div_euclid(86_400);
-    services
-        .store
-        .write(uuid::Uuid::nil(), move |tx: &mut WriteTx<'_>| {
-            tx.forget_answers(answers_before)?;
-            tx.forget_mail_counts(day)?;
-            Ok::<_, Error>(())
-        })
-        .await
+    let full = usize::try_from(FORGOTTEN).unwrap_or(usize::MAX);
+    for _ in 0..LOOK {
+        let forget = move |tx: &mut WriteTx<'_>| {
+            Ok::<_, Error>(tx.forget_answers(answers_before)?.max(tx.forget_mail_counts(day)?))
+        };
+        if services.store.write(uuid::Uuid::nil(), forget).await? < full {
+            break;
+        }
+    }
+    Ok(())
 }

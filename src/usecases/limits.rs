@@ -118,6 +118,8 @@ pub struct Pieces {
     pub rounds_closed: i64,
     /// Consents that one look ends, lapses or forgets: 200.
     pub clock: i64,
+    /// Mails past their retention time that one look forgets: 1,000.
+    pub mails_forgotten: i64,
     /// Consents in one commit after a material change: 200.
     pub refresh: i64,
     /// People read at once for a download: 1,000.
@@ -145,6 +147,7 @@ impl Default for Pieces {
             audience: 500,
             rounds_closed: 100,
             clock: 200,
+            mails_forgotten: 1000,
             refresh: 200,
             confirmed: 1000,
             webhook_stops: 100,

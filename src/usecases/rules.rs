@@ -35,6 +35,8 @@ pub struct Rules {
     pub unfinished_upload_after: Duration,
     /// How long the answer to an `Idempotency-Key` is kept (AP-02): 24 hours.
     pub idempotency_retention: Duration,
+    /// How long a mail that is over stays on record, for the person's history: 400 days.
+    pub mail_retention: Duration,
     /// How long opened keys are used before they are read again, so that a rotation elsewhere is seen: 30 seconds.
     pub key_refresh: Duration,
     /// After this time a delivery of the provider's webhook is given back rather than begun anew: the provider waits ten
@@ -85,6 +87,7 @@ impl Default for Rules {
             ask_cooldown: days(60),
             unfinished_upload_after: Duration::from_secs(3600),
             idempotency_retention: days(1),
+            mail_retention: days(400),
             key_refresh: Duration::from_secs(30),
             webhook_time: Duration::from_secs(8),
             former_list_kept: days(90),

@@ -4,10 +4,11 @@
 use tokio::sync::watch;
 
 use crate::domain::ids::ControllerScope;
+use crate::domain::task::{TaskKind, TaskState};
 use crate::store::{ReadTx, StoreError, WriteTx};
 use crate::usecases::Error;
 use crate::usecases::campaigns::close_due;
-use crate::usecases::clockwork::{expire_due, forget_old, forget_unconfirmed, lapse_due};
+use crate::usecases::clockwork::{expire_due, forget_mails, forget_old, forget_unconfirmed, lapse_due};
 use crate::usecases::imports::forget_unfinished;
 
 use super::Worker;
@@ -34,6 +35,7 @@ async fn look_after(worker: &Worker, scope: ControllerScope) -> Result<(), Error
     close_due(services, scope, services.clock.now()).await?;
     forget_unconfirmed(services, scope).await?;
     forget_unfinished(services, scope).await?;
+    forget_mails(services, scope).await?;
     Ok(())
 }
 
@@ -64,12 +66,13 @@ pub(super) async fn round(worker: &Worker) -> Result<(), Error> {
         .read(|tx: &mut ReadTx<'_>| tx.outbox_counts())
         .await
         .map_err(|error: StoreError| Error::from(error))?;
-    for count in counts {
-        let kind =
-            crate::domain::task::TaskKind::from_code(count.kind).map_or("unknown", crate::domain::task::TaskKind::name);
-        let state = crate::domain::task::TaskState::from_code(count.state)
-            .map_or("unknown", crate::domain::task::TaskState::name);
-        metrics::gauge!("reconsent_outbox_depth", "kind" => kind, "state" => state).set(count.rows as f64);
+    for kind in TaskKind::ALL {
+        for state in TaskState::ALL {
+            // A kind that is not listed has none left, and its gauge has to say so.
+            let count = counts.iter().find(|count| (count.kind, count.state) == (kind.code(), state.code()));
+            let rows = count.map_or(0, |count| count.rows);
+            metrics::gauge!("reconsent_outbox_depth", "kind" => kind.name(), "state" => state.name()).set(rows as f64);
+        }
     }
     metrics::gauge!("reconsent_write_queue_depth").set(services.store.write_queue_depth() as f64);
     Ok(())

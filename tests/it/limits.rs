@@ -101,6 +101,7 @@ both_engines! {
         let pieces = Pieces {
             import_rows: 1, upload_bytes: 1024, uploads_forgotten: 1, audience: 1, rounds_closed: 1, clock: 1, refresh: 1,
             confirmed: 1, webhook_stops: 1,
+            mails_forgotten: 1,
             remap: 1,
             remap_ahead: 1,
             reseal: 1,
