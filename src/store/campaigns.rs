@@ -1,6 +1,7 @@
 //! Re-permission rounds, and where each person in them stands.
 
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, SmallInt};
 
 use crate::domain::campaign::{Answer, CampaignStatus, MemberStatus};
 use crate::domain::gate::Reason;
@@ -13,6 +14,7 @@ use super::connection::on;
 use super::dialect::first_locked;
 use super::error::StoreError;
 use super::schema::{campaign_members, campaigns};
+use super::types::Id;
 use super::{ReadTx, WriteTx};
 
 /// A round.
@@ -96,7 +98,7 @@ pub struct Member {
 }
 
 /// How many members stand alike.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Queryable)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MemberCount {
     /// Where they stand.
     pub status: MemberStatus,
@@ -106,6 +108,36 @@ pub struct MemberCount {
     pub answer: Answer,
     /// How many.
     pub members: i64,
+}
+
+/// A counter, summed over its shards.
+#[derive(QueryableByName)]
+struct KeptCount {
+    #[diesel(sql_type = SmallInt)]
+    status: MemberStatus,
+    #[diesel(sql_type = SmallInt)]
+    reason: i16,
+    #[diesel(sql_type = SmallInt)]
+    answer: Answer,
+    #[diesel(sql_type = BigInt)]
+    members: i64,
+}
+
+impl TryFrom<KeptCount> for MemberCount {
+    type Error = StoreError;
+
+    fn try_from(kept: KeptCount) -> Result<Self, StoreError> {
+        let KeptCount { status, reason, answer, members } = kept;
+        // A key of a counter cannot be null, so that "no reason" is 0 there.
+        let reason = match reason {
+            0 => None,
+            code => Some(
+                Reason::from_code(code)
+                    .ok_or_else(|| StoreError::Failed(format!("a counter has the unknown reason {code}")))?,
+            ),
+        };
+        Ok(Self { status, reason, answer, members })
+    }
 }
 
 impl ReadTx<'_> {
@@ -192,7 +224,7 @@ impl ReadTx<'_> {
         use campaign_members::dsl as t;
         Ok(on!(self.conn, c => {
             let mut query = t::campaign_members.filter(t::controller_id.eq(scope.controller())).filter(t::campaign_id.eq(campaign))
-                .filter(t::status.eq(MemberStatus::Excluded)).select(Member::as_select()).order(t::subject_id).limit(limit).into_boxed();
+                .filter(t::status.eq(MemberStatus::Excluded)).filter(t::reason.is_not_null()).select(Member::as_select()).order(t::subject_id).limit(limit).into_boxed();
             if let Some(reason) = reason {
                 query = query.filter(t::reason.eq(reason));
             }
@@ -203,17 +235,18 @@ impl ReadTx<'_> {
         })?)
     }
 
-    /// How a round's people stand.
+    /// How a round's people stand, from the counters that the database keeps as members come and change (P9): the cost
+    /// does not grow with the round.
     pub fn member_counts(
         &mut self,
         scope: ControllerScope,
         campaign: CampaignId,
     ) -> Result<Vec<MemberCount>, StoreError> {
-        use campaign_members::dsl as t;
-        Ok(
-            on!(self.conn, c => t::campaign_members.filter(t::controller_id.eq(scope.controller())).filter(t::campaign_id.eq(campaign))
-            .group_by((t::status, t::reason, t::answer)).select((t::status, t::reason, t::answer, diesel::dsl::count_star())).load(c))?,
-        )
+        let query = "SELECT status, reason, answer, CAST(SUM(members) AS BIGINT) AS members FROM campaign_counts \
+                     WHERE controller_id = $1 AND campaign_id = $2 GROUP BY status, reason, answer HAVING SUM(members) <> 0";
+        let kept: Vec<KeptCount> = on!(self.conn, c => diesel::sql_query(query)
+            .bind::<Id, _>(scope.controller()).bind::<Id, _>(campaign).load(c))?;
+        kept.into_iter().map(MemberCount::try_from).collect()
     }
 }
 

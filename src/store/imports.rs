@@ -1,5 +1,7 @@
 //! Uploaded lists: their bytes (sealed) until they are read, their progress, and their report row by row.
 
+use std::collections::BTreeMap;
+
 use diesel::prelude::*;
 
 use crate::domain::ids::{ControllerId, ControllerScope, ImportId, SubjectId};
@@ -9,7 +11,7 @@ use super::connection::on;
 use super::dialect::first_locked;
 use super::error::StoreError;
 use super::rows::{ImportKind, ImportStatus, RowOutcome};
-use super::schema::{import_chunks, import_rows, imports};
+use super::schema::{import_chunks, import_counts, import_rows, imports};
 use super::{ReadTx, WriteTx};
 
 /// An upload.
@@ -157,17 +159,16 @@ impl ReadTx<'_> {
         )
     }
 
-    /// Rows by outcome.
+    /// Rows by outcome, from the counts kept beside them: watching an import costs the same at any length.
     pub fn import_counts(
         &mut self,
         scope: ControllerScope,
         import: ImportId,
     ) -> Result<Vec<(RowOutcome, i64)>, StoreError> {
-        use import_rows::dsl as t;
-        Ok(
-            on!(self.conn, c => t::import_rows.filter(t::controller_id.eq(scope.controller())).filter(t::import_id.eq(import)).group_by(t::outcome)
-            .select((t::outcome, diesel::dsl::count_star())).load(c))?,
-        )
+        use import_counts::dsl as t;
+        let counts: Vec<(RowOutcome, Option<i64>)> = on!(self.conn, c => t::import_counts.filter(t::controller_id.eq(scope.controller()))
+            .filter(t::import_id.eq(import)).group_by(t::outcome).select((t::outcome, diesel::dsl::sum(t::counted))).load(c))?;
+        Ok(counts.into_iter().map(|(outcome, rows)| (outcome, rows.unwrap_or(0))).collect())
     }
 
     /// The people of these uploads, each once, in the order of their ids, after `after`.
@@ -179,25 +180,34 @@ impl ReadTx<'_> {
         limit: i64,
     ) -> Result<Vec<SubjectId>, StoreError> {
         use import_rows::dsl as t;
-        let people: Vec<Option<SubjectId>> = on!(self.conn, c => {
-            let mut query = t::import_rows.filter(t::controller_id.eq(scope.controller())).filter(t::import_id.eq_any(imports))
-                .filter(t::subject_id.is_not_null()).select(t::subject_id).distinct().order(t::subject_id).limit(limit).into_boxed();
-            if let Some(after) = after {
-                query = query.filter(t::subject_id.gt(after));
-            }
-            query.load(c)
-        })?;
-        Ok(people.into_iter().flatten().collect())
+        // One list at a time, each along the index as far as is wanted: asked for several at once, a database would
+        // sort all that is left of them for every piece.
+        let mut people: Vec<SubjectId> = Vec::new();
+        for import in imports {
+            let found: Vec<Option<SubjectId>> = on!(&mut *self.conn, c => {
+                let mut query = t::import_rows.filter(t::controller_id.eq(scope.controller())).filter(t::import_id.eq(*import))
+                    .filter(t::subject_id.is_not_null()).select(t::subject_id).distinct().order(t::subject_id).limit(limit).into_boxed();
+                if let Some(after) = after {
+                    query = query.filter(t::subject_id.gt(after));
+                }
+                query.load(c)
+            })?;
+            people.extend(found.into_iter().flatten());
+        }
+        people.sort_unstable();
+        people.dedup();
+        people.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        Ok(people)
     }
 
     /// Suppressed rows of these uploads that belong to nobody on record: opted-out addresses that were never added.
     pub fn import_outsiders(&mut self, scope: ControllerScope, imports: &[ImportId]) -> Result<i64, StoreError> {
-        use import_rows::dsl as t;
-        Ok(
-            on!(self.conn, c => t::import_rows.filter(t::controller_id.eq(scope.controller())).filter(t::import_id.eq_any(imports))
-            .filter(t::subject_id.is_null()).filter(t::outcome.eq_any([RowOutcome::Suppressed, RowOutcome::OptOutRecorded]))
-            .count().get_result(c))?,
-        )
+        use import_counts::dsl as t;
+        let rows: Option<i64> = on!(self.conn, c => t::import_counts.filter(t::controller_id.eq(scope.controller()))
+            .filter(t::import_id.eq_any(imports)).filter(t::known.eq(false))
+            .filter(t::outcome.eq_any([RowOutcome::Suppressed, RowOutcome::OptOutRecorded]))
+            .select(diesel::dsl::sum(t::counted)).first(c))?;
+        Ok(rows.unwrap_or(0))
     }
 }
 
@@ -220,12 +230,33 @@ impl WriteTx<'_> {
         Ok(())
     }
 
-    /// Writes rows of the report.
+    /// Writes rows of the report, and counts them.
     pub fn insert_import_rows(&mut self, rows: &[ImportRow]) -> Result<(), StoreError> {
         if rows.is_empty() {
             return Ok(());
         }
         on!(self.writing(), c => diesel::insert_into(import_rows::table).values(rows).execute(c))?;
+        let mut counts: BTreeMap<(ControllerId, ImportId, i16, bool), (RowOutcome, i32)> = BTreeMap::new();
+        for row in rows {
+            let alike = (row.controller_id, row.import_id, row.outcome.code(), row.subject_id.is_some());
+            counts.entry(alike).or_insert((row.outcome, 0)).1 += 1;
+        }
+        use import_counts::dsl as t;
+        let counts: Vec<_> = counts
+            .into_iter()
+            .map(|((controller, import, _, known), (outcome, counted))| {
+                (
+                    t::controller_id.eq(controller),
+                    t::import_id.eq(import),
+                    t::outcome.eq(outcome),
+                    t::known.eq(known),
+                    t::counted.eq(counted),
+                )
+            })
+            .collect();
+        on!(self.writing(), c => diesel::insert_into(t::import_counts).values(&counts)
+            .on_conflict((t::controller_id, t::import_id, t::outcome, t::known)).do_update()
+            .set(t::counted.eq(t::counted + diesel::upsert::excluded(t::counted))).execute(c))?;
         Ok(())
     }
 

@@ -286,6 +286,16 @@ CREATE TABLE import_rows ( -- the report, row by row
 );
 CREATE INDEX import_rows_of_subject ON import_rows (controller_id, import_id, subject_id);
 
+CREATE TABLE import_counts ( -- how many rows of the report stand alike; written with them
+    controller_id UUID NOT NULL,
+    import_id UUID NOT NULL,
+    outcome SMALLINT NOT NULL,
+    known BOOLEAN NOT NULL, -- the row belongs to somebody on record
+    counted INTEGER NOT NULL,
+    PRIMARY KEY (controller_id, import_id, outcome, known),
+    FOREIGN KEY (controller_id, import_id) REFERENCES imports (controller_id, id)
+);
+
 CREATE TABLE campaigns (
     controller_id UUID NOT NULL REFERENCES controllers (id),
     id UUID NOT NULL,
@@ -324,7 +334,57 @@ CREATE TABLE campaign_members (
     PRIMARY KEY (controller_id, campaign_id, subject_id),
     FOREIGN KEY (controller_id, campaign_id) REFERENCES campaigns (controller_id, id)
 );
-CREATE INDEX campaign_members_by_status ON campaign_members (controller_id, campaign_id, status, reason, answer);
+-- Who is not asked has a reason, and nobody else: a member who is asked costs these indexes nothing.
+CREATE INDEX campaign_members_not_asked ON campaign_members (controller_id, campaign_id, subject_id) WHERE reason IS NOT NULL;
+CREATE INDEX campaign_members_by_reason ON campaign_members (controller_id, campaign_id, reason, subject_id) WHERE reason IS NOT NULL;
+
+-- How the members of each round stand, kept by the triggers below: once a statement, however many members it touches.
+-- Writers count into a shard of their own, so that none waits for another's row; the sum over the shards is what holds.
+-- No foreign key: it would have every writer wait for the round's row.
+CREATE TABLE campaign_counts (
+    controller_id UUID NOT NULL,
+    campaign_id UUID NOT NULL,
+    shard SMALLINT NOT NULL, -- by the writer's process
+    status SMALLINT NOT NULL,
+    reason SMALLINT NOT NULL, -- 0: none
+    answer SMALLINT NOT NULL,
+    members BIGINT NOT NULL, -- may be below zero in one shard, never in the sum
+    PRIMARY KEY (controller_id, campaign_id, shard, status, reason, answer)
+) WITH (fillfactor = 50); -- rows change in place
+
+CREATE FUNCTION campaign_members_count() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    own SMALLINT := pg_backend_pid() % 256;
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        INSERT INTO campaign_counts AS c
+        SELECT controller_id, campaign_id, own, status, coalesce(reason, 0), answer, count(*)
+        FROM added GROUP BY 1, 2, 4, 5, 6 ORDER BY 1, 2, 4, 5, 6
+        ON CONFLICT (controller_id, campaign_id, shard, status, reason, answer)
+        DO UPDATE SET members = c.members + excluded.members;
+    ELSIF TG_OP = 'UPDATE' THEN
+        INSERT INTO campaign_counts AS c
+        SELECT controller_id, campaign_id, own, status, coalesce(reason, 0), answer, sum(n)
+        FROM (SELECT *, -1 AS n FROM removed UNION ALL SELECT *, 1 AS n FROM added) AS moved
+        GROUP BY 1, 2, 4, 5, 6 HAVING sum(n) <> 0 ORDER BY 1, 2, 4, 5, 6
+        ON CONFLICT (controller_id, campaign_id, shard, status, reason, answer)
+        DO UPDATE SET members = c.members + excluded.members;
+    ELSE
+        INSERT INTO campaign_counts AS c
+        SELECT controller_id, campaign_id, own, status, coalesce(reason, 0), answer, -count(*)
+        FROM removed GROUP BY 1, 2, 4, 5, 6 ORDER BY 1, 2, 4, 5, 6
+        ON CONFLICT (controller_id, campaign_id, shard, status, reason, answer)
+        DO UPDATE SET members = c.members + excluded.members;
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER campaign_members_added AFTER INSERT ON campaign_members
+    REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION campaign_members_count();
+CREATE TRIGGER campaign_members_changed AFTER UPDATE ON campaign_members
+    REFERENCING OLD TABLE AS removed NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION campaign_members_count();
+CREATE TRIGGER campaign_members_removed AFTER DELETE ON campaign_members
+    REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION campaign_members_count();
 
 CREATE TABLE mails (
     controller_id UUID NOT NULL REFERENCES controllers (id),
@@ -427,9 +487,11 @@ CREATE TABLE idempotency_keys ( -- answers kept for a retry (AP-02)
     created_at BIGINT NOT NULL,
     PRIMARY KEY (controller_id, token_id, key_hash)
 );
+CREATE INDEX idempotency_keys_by_age ON idempotency_keys (created_at);
 
 CREATE TABLE mailbox_caps ( -- confirmation mails per mailbox and day over all controllers; names none (R-21)
     fingerprint BYTEA NOT NULL PRIMARY KEY,
     day BIGINT NOT NULL,
     mails INTEGER NOT NULL
 );
+CREATE INDEX mailbox_caps_by_day ON mailbox_caps (day);

@@ -286,6 +286,16 @@ CREATE TABLE import_rows ( -- the report, row by row
 );
 CREATE INDEX import_rows_of_subject ON import_rows (controller_id, import_id, subject_id);
 
+CREATE TABLE import_counts ( -- how many rows of the report stand alike; written with them
+    controller_id BLOB NOT NULL,
+    import_id BLOB NOT NULL,
+    outcome INTEGER NOT NULL,
+    known BOOLEAN NOT NULL, -- the row belongs to somebody on record
+    counted INTEGER NOT NULL,
+    PRIMARY KEY (controller_id, import_id, outcome, known),
+    FOREIGN KEY (controller_id, import_id) REFERENCES imports (controller_id, id)
+);
+
 CREATE TABLE campaigns (
     controller_id BLOB NOT NULL REFERENCES controllers (id),
     id BLOB NOT NULL,
@@ -324,7 +334,40 @@ CREATE TABLE campaign_members (
     PRIMARY KEY (controller_id, campaign_id, subject_id),
     FOREIGN KEY (controller_id, campaign_id) REFERENCES campaigns (controller_id, id)
 );
-CREATE INDEX campaign_members_by_status ON campaign_members (controller_id, campaign_id, status, reason, answer);
+-- Who is not asked has a reason, and nobody else: a member who is asked costs these indexes nothing.
+CREATE INDEX campaign_members_not_asked ON campaign_members (controller_id, campaign_id, subject_id) WHERE reason IS NOT NULL;
+CREATE INDEX campaign_members_by_reason ON campaign_members (controller_id, campaign_id, reason, subject_id) WHERE reason IS NOT NULL;
+
+-- How the members of each round stand, kept by the triggers below. No foreign key: it would have every writer wait for
+-- the round's row.
+CREATE TABLE campaign_counts (
+    controller_id BLOB NOT NULL,
+    campaign_id BLOB NOT NULL,
+    shard INTEGER NOT NULL, -- one writer: always 0
+    status INTEGER NOT NULL,
+    reason INTEGER NOT NULL, -- 0: none
+    answer INTEGER NOT NULL,
+    members INTEGER NOT NULL,
+    PRIMARY KEY (controller_id, campaign_id, shard, status, reason, answer)
+);
+
+CREATE TRIGGER campaign_members_added AFTER INSERT ON campaign_members BEGIN
+    INSERT INTO campaign_counts VALUES (NEW.controller_id, NEW.campaign_id, 0, NEW.status, coalesce(NEW.reason, 0), NEW.answer, 1)
+    ON CONFLICT (controller_id, campaign_id, shard, status, reason, answer) DO UPDATE SET members = members + 1;
+END;
+
+CREATE TRIGGER campaign_members_changed AFTER UPDATE OF status, reason, answer ON campaign_members
+WHEN OLD.status <> NEW.status OR OLD.reason IS NOT NEW.reason OR OLD.answer <> NEW.answer BEGIN
+    INSERT INTO campaign_counts VALUES (OLD.controller_id, OLD.campaign_id, 0, OLD.status, coalesce(OLD.reason, 0), OLD.answer, -1)
+    ON CONFLICT (controller_id, campaign_id, shard, status, reason, answer) DO UPDATE SET members = members - 1;
+    INSERT INTO campaign_counts VALUES (NEW.controller_id, NEW.campaign_id, 0, NEW.status, coalesce(NEW.reason, 0), NEW.answer, 1)
+    ON CONFLICT (controller_id, campaign_id, shard, status, reason, answer) DO UPDATE SET members = members + 1;
+END;
+
+CREATE TRIGGER campaign_members_removed AFTER DELETE ON campaign_members BEGIN
+    INSERT INTO campaign_counts VALUES (OLD.controller_id, OLD.campaign_id, 0, OLD.status, coalesce(OLD.reason, 0), OLD.answer, -1)
+    ON CONFLICT (controller_id, campaign_id, shard, status, reason, answer) DO UPDATE SET members = members - 1;
+END;
 
 CREATE TABLE mails (
     controller_id BLOB NOT NULL REFERENCES controllers (id),
@@ -427,9 +470,11 @@ CREATE TABLE idempotency_keys ( -- answers kept for a retry (AP-02)
     created_at INTEGER NOT NULL,
     PRIMARY KEY (controller_id, token_id, key_hash)
 );
+CREATE INDEX idempotency_keys_by_age ON idempotency_keys (created_at);
 
 CREATE TABLE mailbox_caps ( -- confirmation mails per mailbox and day over all controllers; names none (R-21)
     fingerprint BLOB NOT NULL PRIMARY KEY,
     day INTEGER NOT NULL,
     mails INTEGER NOT NULL
 );
+CREATE INDEX mailbox_caps_by_day ON mailbox_caps (day);

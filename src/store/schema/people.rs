@@ -154,6 +154,19 @@ diesel::table! {
     use diesel::sql_types::*;
     use super::Id;
 
+    import_counts (controller_id, import_id, outcome, known) {
+        controller_id -> Id,
+        import_id -> Id,
+        outcome -> SmallInt,
+        known -> Bool,
+        counted -> Integer,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::Id;
+
     import_rows (controller_id, import_id, row_no) {
         controller_id -> Id,
         import_id -> Id,
@@ -205,6 +218,21 @@ diesel::table! {
         mail_id -> Nullable<Id>,
         answer -> SmallInt,
         answered_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::Id;
+
+    campaign_counts (controller_id, campaign_id, shard, status, reason, answer) {
+        controller_id -> Id,
+        campaign_id -> Id,
+        shard -> SmallInt,
+        status -> SmallInt,
+        reason -> SmallInt,
+        answer -> SmallInt,
+        members -> BigInt,
     }
 }
 
