@@ -208,7 +208,11 @@ const METRICS: [(Shape, &str, &str); 7] = [
     (Shape::Histogram, COMMIT_BATCH_CALLS, "Calls in one commit."),
     (Shape::Gauge, "reconsent_write_queue_depth", "Calls that wait for a writer."),
     (Shape::Counter, "reconsent_mails_total", "Mails by outcome of their hand-over."),
-    (Shape::Gauge, "reconsent_outbox_depth", "Rows of the outbox that wait, by kind."),
+    (
+        Shape::Gauge,
+        "reconsent_outbox_depth",
+        "Rows of the outbox by kind and state; 10001 stands for any number beyond 10000.",
+    ),
     (Shape::Counter, "reconsent_sync_total", "Changes brought to the provider, by outcome."),
     (Shape::Counter, "reconsent_http_requests_total", "Requests by route template and status."),
     (Shape::Counter, "reconsent_key_alarms_total", "Alarms about keys: wrong_key, canary_opened."),
