@@ -148,7 +148,7 @@ impl ReadTx<'_> {
         )
     }
 
-    /// Consents past their end, up to `limit` (EX-03).
+    /// Consents past their end, those longest past it first, up to `limit` (EX-03).
     pub fn ended_consents(
         &mut self,
         scope: ControllerScope,
@@ -156,9 +156,16 @@ impl ReadTx<'_> {
         limit: i64,
     ) -> Result<Vec<(SubjectId, PurposeId)>, StoreError> {
         use consents::dsl as t;
-        Ok(on!(self.conn, c => t::consents.filter(t::controller_id.eq(scope.controller()))
-            .filter(t::state.eq_any([ConsentState::Confirmed, ConsentState::Renewed])).filter(t::valid_until.le(now))
-            .select((t::subject_id, t::purpose_id)).limit(limit).load(c))?)
+        let mut ended = Vec::new();
+        // One state at a time, in the order of the index: for both at once SQLite may rather walk through all consents.
+        for state in [ConsentState::Confirmed, ConsentState::Renewed] {
+            let left = limit - i64::try_from(ended.len()).unwrap_or(limit);
+            let found: Vec<(SubjectId, PurposeId)> = on!(&mut *self.conn, c => t::consents
+                .filter(t::controller_id.eq(scope.controller())).filter(t::state.eq(state)).filter(t::valid_until.le(now))
+                .select((t::subject_id, t::purpose_id)).order(t::valid_until).limit(left).load(c))?;
+            ended.extend(found);
+        }
+        Ok(ended)
     }
 
     /// Requests that nobody confirmed in time, up to `limit` (DO-03).
