@@ -1,0 +1,82 @@
+//! What the generator and the benchmarks on its databases share: how a database is opened, who is in it, and what they
+//! are called.
+#![allow(dead_code, reason = "what is here is for all of them; not every one uses all of it")]
+
+use std::sync::Arc;
+
+use reconsent::cli::clock::SystemClock;
+use reconsent::crypto::RootKeys;
+use reconsent::domain::clock::{Clock, Ids};
+use reconsent::domain::email::EmailAddress;
+use reconsent::domain::time::Timestamp;
+use reconsent::store::{DatabaseUrl, Store, StoreSettings};
+use reconsent::usecases::setup::check_or_set_canary;
+use reconsent::usecases::{Rules, Services};
+use tokio::runtime::Handle;
+use uuid::Uuid;
+
+/// Anything that ends a benchmark.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// The one controller of a generated database.
+pub const CONTROLLER: &str = "growth";
+
+/// A root key for generated data alone.
+const ROOT_KEY: &str = "R1JPV1RIR1JPV1RIR1JPV1RIR1JPV1RIR1JPV1RIR1I=";
+
+/// The address of a person.
+pub fn address_of(person: u64) -> EmailAddress {
+    EmailAddress::parse(&format!("person{person}@example.org")).expect("letters, digits and a domain make an address")
+}
+
+/// Ids as the service would have made them at some moment.
+#[derive(Debug, Clone, Copy)]
+pub struct IdsAt(pub Timestamp);
+
+impl Ids for IdsAt {
+    fn row(&self) -> Uuid {
+        let millis = u128::try_from(self.0.micros() / 1000).unwrap_or_default();
+        let random = self.random().as_u128() & ((1 << 80) - 1);
+        // RFC 9562: 48 bits of milliseconds, version 7, variant 10, the rest random.
+        let marked = (random & !(0xf << 76) & !(0x3 << 62)) | 0x7 << 76 | 0x2 << 62;
+        Uuid::from_u128(millis << 80 | marked)
+    }
+
+    fn random(&self) -> Uuid {
+        let mut bytes = [0; 16];
+        reconsent::crypto::secret::fill_random(&mut bytes);
+        Uuid::from_bytes(bytes)
+    }
+}
+
+/// Opens a database, migrated, under the generator's root key.
+pub async fn open(url: &str) -> Result<Services, Failure> {
+    let url = DatabaseUrl::parse(url)?;
+    let runtime = Handle::current();
+    let store = tokio::task::spawn_blocking(move || {
+        Store::migrate(&url, &runtime)?;
+        let settings = StoreSettings {
+            url,
+            readers: 4,
+            writers: 2,
+            write_queue: 1000,
+            batch: 512,
+            read_wait: std::time::Duration::from_secs(10),
+        };
+        Store::open(&settings, runtime)
+    })
+    .await??;
+    let root = RootKeys::parse(ROOT_KEY, None)?;
+    let clock = Arc::new(SystemClock);
+    let ids = Arc::new(IdsAt(clock.now()));
+    let services = Services::new(store, root, clock, ids, Rules::default(), "http://127.0.0.1");
+    check_or_set_canary(&services).await?.map_err(|_| "the database was set up with another root key")?;
+    Ok(services)
+}
+
+/// The value behind `--NAME`.
+pub fn option(name: &str) -> Option<String> {
+    let mut words = std::env::args();
+    words.by_ref().find(|word| word == name)?;
+    words.next()
+}
