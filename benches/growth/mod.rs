@@ -62,6 +62,8 @@ pub async fn open(url: &str) -> Result<Services, Failure> {
             write_queue: 1000,
             batch: 512,
             read_wait: std::time::Duration::from_secs(10),
+            write_attempts: 5,
+            busy_timeout: std::time::Duration::from_secs(10),
         };
         Store::open(&settings, runtime)
     })

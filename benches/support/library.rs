@@ -45,8 +45,16 @@ impl Ids for Fresh {
 /// Opens a database that the service has set up.
 pub async fn open(database: &str, root: &str, base: &str) -> Outcome<Services> {
     let (url, runtime) = (DatabaseUrl::parse(database)?, Handle::current());
-    let settings =
-        StoreSettings { url, readers: 1, writers: 1, write_queue: 1000, batch: 64, read_wait: Duration::from_secs(60) };
+    let settings = StoreSettings {
+        url,
+        readers: 1,
+        writers: 1,
+        write_queue: 1000,
+        batch: 64,
+        read_wait: Duration::from_secs(60),
+        write_attempts: 5,
+        busy_timeout: Duration::from_secs(10),
+    };
     let store = tokio::task::spawn_blocking(move || Store::open(&settings, runtime)).await??;
     let root = RootKeys::parse(root, None)?;
     Ok(Services::new(store, root, Arc::new(Now), Arc::new(Fresh), Rules::default(), base))

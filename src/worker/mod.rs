@@ -206,7 +206,7 @@ impl Worker {
         tokio::pin!(rung);
         rung.as_mut().enable();
         let claimed = self.claim(kind, limit).await.unwrap_or_else(|error| {
-            tracing::error!(%error, kind = kind.name(), "claiming work failed");
+            tracing::warn!(%error, kind = kind.name(), "claiming work failed; it is tried again");
             Vec::new()
         });
         if !claimed.is_empty() {
