@@ -23,6 +23,7 @@ pub mod scope;
 pub mod slug;
 pub mod suppression;
 pub mod task;
+pub mod throttle;
 pub mod time;
 
 #[cfg(test)]
