@@ -204,6 +204,7 @@ fn house_rows(tx: &mut WriteTx<'_>, house: &House) -> Result<(), Error> {
         address: "news@growth.example".into(),
         reply_to: None,
         postal: "1 Rose Lane, York".into(),
+        max_per_hour: None,
         created_at: begun,
     })?;
     tx.insert_import(&Import {
@@ -369,6 +370,7 @@ fn mail(house: &House, person: &Person, kind: MailKind, at: Timestamp, purposes:
         reason: None,
         reply: Some("250".into()),
         origin_mark: None,
+        place_at: None,
         created_at: at,
         settled_at: Some(at.plus(Duration::from_secs(5))),
     }

@@ -204,10 +204,11 @@ enum Shape {
 }
 
 /// The metrics of the service. Labels come from closed sets only: outcomes, kinds, route templates, status codes.
-const METRICS: [(Shape, &str, &str); 7] = [
+const METRICS: [(Shape, &str, &str); 8] = [
     (Shape::Histogram, COMMIT_BATCH_CALLS, "Calls in one commit."),
     (Shape::Gauge, "reconsent_write_queue_depth", "Calls that wait for a writer."),
     (Shape::Counter, "reconsent_mails_total", "Mails by outcome of their hand-over."),
+    (Shape::Counter, "reconsent_mails_throttled_total", "Mails that had to wait for their turn, by kind of bucket."),
     (
         Shape::Gauge,
         "reconsent_outbox_depth",

@@ -74,6 +74,7 @@ impl Parts {
             http,
             rules,
             limits,
+            throttle,
             pieces,
             ops,
             outbox,
@@ -106,6 +107,7 @@ impl Parts {
             http,
             rules: Rules {
                 limits: super::bounds::limits(limits),
+                throttles: super::bounds::throttles(throttle),
                 pieces: super::bounds::pieces(pieces),
                 ..rules_of(rules, door_limits, provider_base_url)
             },
@@ -281,7 +283,7 @@ fn rules_of(section: RulesSettings, limits: Limits, provider_base_url: String) -
     } = section;
     let Limits { import_rows, import_bytes, policy_bytes, idempotency_retention, page_size, page_size_max } = limits;
     // Not a setting: a whole network address is more than the proof needs.
-    let Rules { evidence_full_address, limits, pieces, .. } = Rules::default();
+    let Rules { evidence_full_address, limits, throttles, pieces, .. } = Rules::default();
     Rules {
         confirm_link_ttl,
         unconfirmed_purge_after,
@@ -311,6 +313,7 @@ fn rules_of(section: RulesSettings, limits: Limits, provider_base_url: String) -
         provider_base_url,
         evidence_full_address,
         limits,
+        throttles,
         pieces,
     }
 }

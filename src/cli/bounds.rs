@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use crate::config::{LimitsSettings, OpsSettings, OutboxSettings, PiecesSettings};
+use crate::config::{LimitsSettings, OpsSettings, OutboxSettings, PiecesSettings, ThrottleSettings};
 use crate::http::ops::OpsDoor;
-use crate::usecases::{Limits, Pieces};
+use crate::usecases::{Limits, Pieces, Throttles};
 use crate::worker::WorkerSettings;
 
 /// How the process runs and ends.
@@ -87,6 +87,11 @@ pub(super) fn limits(section: LimitsSettings) -> Limits {
         preview_bytes,
         preview_rows,
     }
+}
+
+pub(super) fn throttles(section: ThrottleSettings) -> Throttles {
+    let ThrottleSettings { controller_per_hour, sender_per_hour, recipient_domain_per_hour } = section;
+    Throttles { controller_per_hour, sender_per_hour, recipient_domain_per_hour }
 }
 
 pub(super) fn pieces(section: PiecesSettings) -> Pieces {

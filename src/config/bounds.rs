@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::kinds::Maybe;
 use super::ranges::{Size, Whole, Within};
 use super::section::section;
 
@@ -67,6 +68,17 @@ section! {
     preview_bytes: usize as Size<1_024, 104_857_600> = "RECONSENT_LIMITS_PREVIEW_BYTES" or Fixed("1MiB");
     /// Rows that such a look shows.
     preview_rows: usize as Whole<usize, 1, 1_000> = "RECONSENT_LIMITS_PREVIEW_ROWS" or Fixed("20");
+}
+
+section! {
+    /// How many mails may go out in an hour. Those beyond wait for their turn; confirmations count but never wait.
+    ThrottleSettings, "throttle";
+    /// Mails of one controller in an hour, at most; without it as many as go.
+    controller_per_hour: Option<u32> as Maybe<Whole<u32, 60, 1_000_000>> = "RECONSENT_THROTTLE_CONTROLLER_PER_HOUR" or Absent;
+    /// Mails in the name of one sender in an hour, at most, also where the sender itself allows more.
+    sender_per_hour: Option<u32> as Maybe<Whole<u32, 60, 1_000_000>> = "RECONSENT_THROTTLE_SENDER_PER_HOUR" or Absent;
+    /// Mails of one controller to one recipient domain in an hour, at most.
+    recipient_domain_per_hour: Option<u32> as Maybe<Whole<u32, 60, 1_000_000>> = "RECONSENT_THROTTLE_RECIPIENT_DOMAIN_PER_HOUR" or Absent;
 }
 
 section! {

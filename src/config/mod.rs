@@ -20,7 +20,7 @@ mod sections;
 #[cfg(test)]
 mod tests;
 
-pub use bounds::{LimitsSettings, OpsSettings, PiecesSettings};
+pub use bounds::{LimitsSettings, OpsSettings, PiecesSettings, ThrottleSettings};
 pub use cidr::{Cidr, InvalidCidr};
 pub use error::{ConfigError, Place, Setting};
 pub use names::{SettingDoc, describe};

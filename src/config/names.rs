@@ -1,6 +1,6 @@
 //! The names of all settings, and the known one nearest to an unknown one.
 
-use super::bounds::{LimitsSettings, OpsSettings, PiecesSettings};
+use super::bounds::{LimitsSettings, OpsSettings, PiecesSettings, ThrottleSettings};
 use super::error::{ConfigError, Place, Setting};
 use super::section::{Declared, PREFIX};
 use super::sections::{
@@ -9,13 +9,14 @@ use super::sections::{
 };
 
 /// All sections: what each is about, and its settings.
-pub(super) const SECTIONS: [(&str, &[Declared]); 11] = [
+pub(super) const SECTIONS: [(&str, &[Declared]); 12] = [
     (ServiceSettings::ABOUT, ServiceSettings::DECLARED),
     (LogSettings::ABOUT, LogSettings::DECLARED),
     (StoreSettings::ABOUT, StoreSettings::DECLARED),
     (HttpSettings::ABOUT, HttpSettings::DECLARED),
     (RulesSettings::ABOUT, RulesSettings::DECLARED),
     (LimitsSettings::ABOUT, LimitsSettings::DECLARED),
+    (ThrottleSettings::ABOUT, ThrottleSettings::DECLARED),
     (PiecesSettings::ABOUT, PiecesSettings::DECLARED),
     (OpsSettings::ABOUT, OpsSettings::DECLARED),
     (OutboxSettings::ABOUT, OutboxSettings::DECLARED),

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::bounds::{LimitsSettings, OpsSettings, PiecesSettings};
+use super::bounds::{LimitsSettings, OpsSettings, PiecesSettings, ThrottleSettings};
 use super::check::check;
 use super::cidr::Cidr;
 use super::error::ConfigError;
@@ -251,6 +251,8 @@ pub struct Settings {
     pub rules: RulesSettings,
     /// How many, and how large.
     pub limits: LimitsSettings,
+    /// How many mails in an hour.
+    pub throttle: ThrottleSettings,
     /// How much at once.
     pub pieces: PiecesSettings,
     /// The door for those who run the house.
@@ -280,6 +282,7 @@ impl Settings {
             http: HttpSettings::read(&values)?,
             rules: RulesSettings::read(&values)?,
             limits: LimitsSettings::read(&values)?,
+            throttle: ThrottleSettings::read(&values)?,
             pieces: PiecesSettings::read(&values)?,
             ops: OpsSettings::read(&values)?,
             outbox: OutboxSettings::read(&values)?,

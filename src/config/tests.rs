@@ -66,6 +66,7 @@ fn another(setting: &section::Declared) -> String {
         "RECONSENT_DATA_DIR" => "./elsewhere".to_owned(),
         "RECONSENT_HTTP_WORKERS" => "777".to_owned(),
         "RECONSENT_OUTBOX_GATE_HOLDS" => "500ms".to_owned(),
+        name if name.starts_with("RECONSENT_THROTTLE_") => "600".to_owned(),
         // Sums of time-outs stand against the leases, so a little more is as far as each may go alone.
         _ => match setting.default {
             Preset::Fixed(text) if text.starts_with("http") => "https://other.example".to_owned(),

@@ -53,6 +53,8 @@ pub struct Mail {
     pub reply: Option<String>,
     /// Keyed mark of the network and day that asked for it; none where no visitor did.
     pub origin_mark: Option<Vec<u8>>,
+    /// Its place in the line of the throttles, while it waits for that (R-49).
+    pub place_at: Option<Timestamp>,
     /// Since when.
     pub created_at: Timestamp,
     /// Over since when.
@@ -75,6 +77,7 @@ bulk_row!(Mail => "mails" {
     reason: Nullable<SmallInt>,
     reply: Nullable<Text>,
     origin_mark: Nullable<Binary>,
+    place_at: Nullable<BigInt>,
     created_at: BigInt,
     settled_at: Nullable<BigInt>,
 });
@@ -238,12 +241,13 @@ impl WriteTx<'_> {
         )?)
     }
 
-    /// Commits that from here on these mails may have been sent (R-42).
+    /// Commits that from here on these mails may have been sent (R-42); their places in line are used.
     pub fn hand_over_mails(&mut self, handed: &[HandedOver]) -> Result<(), StoreError> {
         use mails::dsl as t;
         if handed.is_empty() {
             return Ok(());
         }
+        let nowhere: Option<Timestamp> = None;
         match self.writing() {
             Conn::Sqlite(c) => {
                 for mail in handed {
@@ -253,6 +257,7 @@ impl WriteTx<'_> {
                             t::frozen.eq(&mail.frozen),
                             t::purposes.eq(&mail.purposes),
                             t::lost.eq(mail.lost),
+                            t::place_at.eq(nowhere),
                         ))
                         .execute(&mut **c)?;
                 }
@@ -267,7 +272,8 @@ impl WriteTx<'_> {
                     column::<Integer, _>(handed.iter().map(|mail| mail.lost)),
                 ];
                 Bulk::statement(
-                    "UPDATE mails SET state = v.state, frozen = v.frozen, purposes = v.purposes, lost = v.lost FROM unnest(",
+                    "UPDATE mails SET state = v.state, frozen = v.frozen, purposes = v.purposes, lost = v.lost, \
+                     place_at = NULL FROM unnest(",
                     columns,
                     "AS v (controller_id, id, state, frozen, purposes, lost) \
                      WHERE mails.controller_id = v.controller_id AND mails.id = v.id",

@@ -119,6 +119,7 @@ pub fn check_columns(conn: &mut Conn) -> Result<usize, StoreError> {
         former_lists,
         destination_states,
         idempotency_keys,
-        mailbox_caps
+        mailbox_caps,
+        send_buckets
     ))
 }

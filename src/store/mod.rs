@@ -3,6 +3,7 @@
 //! query can be expressed without the controller it belongs to.
 
 mod among;
+pub mod buckets;
 mod bulk;
 pub mod campaigns;
 pub mod connection;

@@ -26,6 +26,8 @@ pub struct Sender {
     pub reply_to: Option<String>,
     /// The postal line (PE-05).
     pub postal: String,
+    /// Mails in its name in an hour, at most.
+    pub max_per_hour: Option<i32>,
     /// Since when.
     pub created_at: Timestamp,
 }

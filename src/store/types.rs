@@ -24,6 +24,7 @@ use crate::domain::policy::PolicyFormat;
 use crate::domain::purpose::{Channel, PurposeKind};
 use crate::domain::suppression::SuppressionReason;
 use crate::domain::task::{TaskKind, TaskState};
+use crate::domain::throttle::BucketKind;
 use crate::domain::time::Timestamp;
 
 use super::rows::{ImportKind, ImportStatus, RowOutcome};
@@ -177,7 +178,8 @@ coded_columns!(
     ImportStatus,
     RowOutcome,
     KeyStanding,
-    LinkAction
+    LinkAction,
+    BucketKind
 );
 
 expression!(Timestamp, BigInt);

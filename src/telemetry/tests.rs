@@ -141,6 +141,7 @@ fn metrics_are_described_and_rendered() {
         metrics::histogram!("reconsent_commit_batch_calls").record(3.0);
         metrics::gauge!("reconsent_write_queue_depth").set(2.0);
         metrics::counter!("reconsent_mails_total", "outcome" => "accepted").increment(1);
+        metrics::counter!("reconsent_mails_throttled_total", "bucket" => "sender").increment(1);
         metrics::gauge!("reconsent_outbox_depth", "kind" => "mail").set(7.0);
         metrics::counter!("reconsent_sync_total", "outcome" => "done").increment(1);
         metrics::counter!("reconsent_key_alarms_total", "kind" => "wrong_key").increment(1);

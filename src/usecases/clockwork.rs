@@ -122,9 +122,9 @@ pub(super) fn erase_in(
 /// Pieces that one look of the timetable forgets, at most.
 const LOOK: usize = 20;
 
-/// Forgets kept answers and mail counts that are no longer needed, piece by piece.
+/// Forgets kept answers, mail counts and buckets of the throttles that are no longer needed, piece by piece.
 pub async fn forget_old(services: &Services) -> Result<(), Error> {
-    let now = services.clock.now();
+    let (now, most) = (services.clock.now(), services.rules.pieces.clock);
     let answers_before = now.minus(services.rules.idempotency_retention);
     // Counts of yesterday still tell; those before do not (architecture section 0: within 48 hours).
     let day = now.minus(Duration::from_secs(86_400)).seconds().div_euclid(86_400);
@@ -137,5 +137,6 @@ pub async fn forget_old(services: &Services) -> Result<(), Error> {
             break;
         }
     }
+    services.store.write(uuid::Uuid::nil(), move |tx: &mut WriteTx<'_>| tx.forget_idle_buckets(now, most)).await?;
     Ok(())
 }

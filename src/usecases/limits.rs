@@ -103,6 +103,17 @@ impl Default for Limits {
     }
 }
 
+/// How many mails may go out in an hour, from 60 to 1,000,000; as many as go where nothing is set.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Throttles {
+    /// Of one controller.
+    pub controller_per_hour: Option<u32>,
+    /// In the name of one sender, also where the sender itself allows more.
+    pub sender_per_hour: Option<u32>,
+    /// Of one controller to one recipient domain.
+    pub recipient_domain_per_hour: Option<u32>,
+}
+
 /// How much is done in one commit, or at one look of the timetable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pieces {

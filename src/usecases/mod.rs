@@ -54,7 +54,7 @@ use crate::store::Store;
 
 pub use error::Error;
 pub use keys::Keys;
-pub use limits::{Limits, Pieces};
+pub use limits::{Limits, Pieces, Throttles};
 pub use rules::Rules;
 
 pub use crate::mail::RelayPool;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::limits::{Limits, Pieces};
+use super::limits::{Limits, Pieces, Throttles};
 
 /// Every time constant and limit of the use cases, with its default.
 #[derive(Debug, Clone)]
@@ -65,6 +65,8 @@ pub struct Rules {
     pub evidence_full_address: bool,
     /// How many, and how large.
     pub limits: Limits,
+    /// How many mails in an hour.
+    pub throttles: Throttles,
     /// How much at once.
     pub pieces: Pieces,
 }
@@ -101,6 +103,7 @@ impl Default for Rules {
             provider_base_url: "https://api.createsend.com".to_owned(),
             evidence_full_address: false,
             limits: Limits::default(),
+            throttles: Throttles::default(),
             pieces: Pieces::default(),
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::domain::email::EmailAddress;
 use crate::domain::ids::{ControllerScope, SenderId};
+use crate::domain::throttle::Rate;
 use crate::store::sites::Sender;
 use crate::store::{ReadTx, WriteTx};
 
@@ -19,6 +20,8 @@ pub struct NewSender {
     pub reply_to: Option<String>,
     /// The postal line (PE-05).
     pub postal: String,
+    /// Mails in its name in an hour, at most.
+    pub max_per_hour: Option<u32>,
 }
 
 /// Creates a sender.
@@ -36,6 +39,7 @@ pub async fn create_sender(
         address: address("address", &new.address)?,
         reply_to: new.reply_to.map(|text| address("reply_to", &text)).transpose()?,
         postal: shape::line("postal", &new.postal, 200)?,
+        max_per_hour: new.max_per_hour.map(rate).transpose()?,
         created_at: services.clock.now(),
     };
     let most = services.rules.limits.senders;
@@ -57,6 +61,11 @@ fn address(field: &str, text: &str) -> Result<String, Error> {
         return Err(Error::field(field, "a sender's address has only ASCII before the @"));
     }
     Ok(address.as_sent())
+}
+
+fn rate(most: u32) -> Result<i32, Error> {
+    let fits = Some(most).filter(|most| (Rate::LEAST..=Rate::MOST).contains(most)).and_then(|n| i32::try_from(n).ok());
+    fits.ok_or_else(|| Error::field("max_per_hour", format!("a whole number from {} to {}", Rate::LEAST, Rate::MOST)))
 }
 
 /// All senders of a controller.

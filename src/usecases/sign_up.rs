@@ -342,6 +342,7 @@ impl SignUp {
             reason: None,
             reply: None,
             origin_mark: self.origin_mark.clone(),
+            place_at: None,
             created_at: now,
             settled_at: None,
         });

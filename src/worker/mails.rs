@@ -173,7 +173,10 @@ fn passed(task: &Task, outcome: HandOver) -> Option<Ready> {
             tracing::info!(mail = %task.reference, reason = reason.name(), "a mail was cancelled by the gate");
         }
         HandOver::Held => metrics::counter!("reconsent_mails_total", "outcome" => "held").increment(1),
-        HandOver::Postponed | HandOver::NotOurs => {}
+        HandOver::Throttled(Some(bucket)) => {
+            metrics::counter!("reconsent_mails_throttled_total", "bucket" => bucket.name()).increment(1);
+        }
+        HandOver::Throttled(None) | HandOver::Postponed | HandOver::NotOurs => {}
     }
     None
 }

@@ -38,4 +38,5 @@ mod sign_up;
 mod smtp_relay;
 mod stop_page;
 mod store;
+mod throttles;
 mod webhook;

@@ -125,6 +125,7 @@ CREATE TABLE senders (
     address TEXT NOT NULL, -- the organisation's own
     reply_to TEXT,
     postal TEXT NOT NULL,
+    max_per_hour INTEGER, -- mails in its name, at most (R-49)
     created_at BIGINT NOT NULL,
     PRIMARY KEY (controller_id, id)
 );
@@ -402,6 +403,7 @@ CREATE TABLE mails (
     reason SMALLINT, -- why cancelled
     reply TEXT, -- the relay's code, without its text
     origin_mark BYTEA, -- keyed mark of network and day that asked for it (DO-06)
+    place_at BIGINT, -- its place in the line of the throttles, while it waits for that (R-49)
     created_at BIGINT NOT NULL,
     settled_at BIGINT,
     PRIMARY KEY (controller_id, id),
@@ -495,3 +497,14 @@ CREATE TABLE mailbox_caps ( -- confirmation mails per mailbox and day over all c
     mails INTEGER NOT NULL
 );
 CREATE INDEX mailbox_caps_by_day ON mailbox_caps (day);
+
+CREATE TABLE send_buckets ( -- tokens of the throttles that are taken, from the present on (R-49)
+    controller_id UUID NOT NULL REFERENCES controllers (id),
+    bucket_key BYTEA NOT NULL, -- the controller's or the sender's id, or a keyed mark of the recipient domain
+    kind SMALLINT NOT NULL,
+    from_minute BIGINT NOT NULL, -- since 1970 UTC
+    taken BYTEA NOT NULL, -- two bytes a minute
+    idle_from BIGINT NOT NULL, -- from then on it says nothing and is forgotten
+    PRIMARY KEY (controller_id, bucket_key)
+);
+CREATE INDEX send_buckets_idle ON send_buckets (idle_from);

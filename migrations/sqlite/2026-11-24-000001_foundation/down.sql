@@ -1,3 +1,4 @@
+DROP TABLE send_buckets;
 DROP TABLE mailbox_caps;
 DROP TABLE idempotency_keys;
 DROP TABLE destination_states;

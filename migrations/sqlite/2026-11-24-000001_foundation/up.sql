@@ -125,6 +125,7 @@ CREATE TABLE senders (
     address TEXT NOT NULL, -- the organisation's own
     reply_to TEXT,
     postal TEXT NOT NULL,
+    max_per_hour INTEGER, -- mails in its name, at most (R-49)
     created_at INTEGER NOT NULL,
     PRIMARY KEY (controller_id, id)
 );
@@ -385,6 +386,7 @@ CREATE TABLE mails (
     reason INTEGER, -- why cancelled
     reply TEXT, -- the relay's code, without its text
     origin_mark BLOB, -- keyed mark of network and day that asked for it (DO-06)
+    place_at INTEGER, -- its place in the line of the throttles, while it waits for that (R-49)
     created_at INTEGER NOT NULL,
     settled_at INTEGER,
     PRIMARY KEY (controller_id, id),
@@ -478,3 +480,14 @@ CREATE TABLE mailbox_caps ( -- confirmation mails per mailbox and day over all c
     mails INTEGER NOT NULL
 );
 CREATE INDEX mailbox_caps_by_day ON mailbox_caps (day);
+
+CREATE TABLE send_buckets ( -- tokens of the throttles that are taken, from the present on (R-49)
+    controller_id BLOB NOT NULL REFERENCES controllers (id),
+    bucket_key BLOB NOT NULL, -- the controller's or the sender's id, or a keyed mark of the recipient domain
+    kind INTEGER NOT NULL,
+    from_minute INTEGER NOT NULL, -- since 1970 UTC
+    taken BLOB NOT NULL, -- two bytes a minute
+    idle_from INTEGER NOT NULL, -- from then on it says nothing and is forgotten
+    PRIMARY KEY (controller_id, bucket_key)
+);
+CREATE INDEX send_buckets_idle ON send_buckets (idle_from);

@@ -31,6 +31,11 @@ pub struct SenderRequest {
     /// The postal address in one line, shown at the foot of each mail.
     #[validate(length(min = 1, max = 200, message = "1 to 200 characters"))]
     pub postal: String,
+    /// Mails in its name in an hour, at most; the operator may allow less. Confirmations count, and do not wait.
+    #[serde(default)]
+    #[validate(range(min = 60, max = 1_000_000, message = "a whole number from 60 to 1000000"))]
+    #[schema(minimum = 60, maximum = 1_000_000)]
+    pub max_per_hour: Option<u32>,
 }
 
 /// A sender.
@@ -47,6 +52,9 @@ pub struct SenderView {
     pub reply_to: Option<String>,
     /// The postal line.
     pub postal: String,
+    /// Mails in its name in an hour, at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_per_hour: Option<i32>,
     /// Since when.
     pub created_at: String,
 }
@@ -59,6 +67,7 @@ impl From<Sender> for SenderView {
             address: sender.address,
             reply_to: sender.reply_to,
             postal: sender.postal,
+            max_per_hour: sender.max_per_hour,
             created_at: sender.created_at.to_string(),
         }
     }
@@ -76,8 +85,8 @@ pub async fn create(
     body: ApiJson<SenderRequest>,
 ) -> Result<HttpResponse, Problem> {
     let key = once.bound_to(&body.digest);
-    let SenderRequest { name, address, reply_to, postal } = body.value;
-    let new = NewSender { name, address, reply_to, postal };
+    let SenderRequest { name, address, reply_to, postal, max_per_hour } = body.value;
+    let new = NewSender { name, address, reply_to, postal, max_per_hour };
     let sender = create_sender(&services, Asker::controller(who.scope, who.token), key, new).await?;
     Ok(HttpResponse::Created().json(SenderView::from(sender)))
 }

@@ -1,7 +1,7 @@
 //! Claims: work that a worker holds under a lease, with a fencing number that it has to name when it settles.
 
 use diesel::prelude::*;
-use diesel::sql_types::SmallInt;
+use diesel::sql_types::{BigInt, SmallInt};
 
 use crate::domain::ids::ControllerId;
 use crate::domain::task::{TaskKind, TaskState};
@@ -9,7 +9,8 @@ use crate::domain::time::Timestamp;
 
 use super::super::WriteTx;
 use super::super::among::among;
-use super::super::connection::on;
+use super::super::bulk::{Bulk, column};
+use super::super::connection::{Conn, on};
 use super::super::dialect::{database_now, load_locked, load_unclaimed};
 use super::super::error::StoreError;
 use super::super::schema::outbox;
@@ -246,6 +247,40 @@ impl WriteTx<'_> {
             .filter(t::fence.eq(task.fence)).filter(t::state.eq(TaskState::Claimed)))
             .set((t::state.eq(state), t::due_at.eq(due_at), t::last_error.eq(&error))).execute(c))?;
         Ok(changed == 1)
+    }
+
+    /// Puts claims that [`Self::held_claims`] gave back without counting the attempt: nothing was tried.
+    pub fn postpone_held(&mut self, kind: TaskKind, held: &[(&Task, Timestamp)]) -> Result<(), StoreError> {
+        use outbox::dsl as t;
+        if held.is_empty() {
+            return Ok(());
+        }
+        match self.writing() {
+            Conn::Sqlite(c) => {
+                for (task, due_at) in held {
+                    diesel::update(t::outbox.find((task.controller_id, kind, task.reference)))
+                        .set((t::state.eq(TaskState::Queued), t::due_at.eq(due_at), t::attempts.eq(t::attempts - 1)))
+                        .execute(&mut **c)?;
+                }
+            }
+            Conn::Postgres(c) => {
+                let columns = vec![
+                    column::<Id, _>(held.iter().map(|(task, _)| &task.controller_id)),
+                    column::<SmallInt, _>(held.iter().map(|_| kind)),
+                    column::<Id, _>(held.iter().map(|(task, _)| &task.reference)),
+                    column::<SmallInt, _>(held.iter().map(|_| TaskState::Queued)),
+                    column::<BigInt, _>(held.iter().map(|(_, due_at)| due_at)),
+                ];
+                Bulk::statement(
+                    "UPDATE outbox SET state = v.state, due_at = v.due_at, attempts = outbox.attempts - 1 FROM unnest(",
+                    columns,
+                    "AS v (controller_id, kind, reference, state, due_at) WHERE outbox.controller_id = v.controller_id \
+                     AND outbox.kind = v.kind AND outbox.reference = v.reference",
+                )
+                .execute(c)?;
+            }
+        }
+        Ok(())
     }
 
     /// Puts a claimed task back without counting the attempt: nothing was tried. Says whether the claim was still ours.

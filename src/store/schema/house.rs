@@ -165,6 +165,7 @@ diesel::table! {
         address -> Text,
         reply_to -> Nullable<Text>,
         postal -> Text,
+        max_per_hour -> Nullable<Integer>,
         created_at -> BigInt,
     }
 }
@@ -255,5 +256,19 @@ diesel::table! {
         fingerprint -> Binary,
         day -> BigInt,
         mails -> Integer,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::Id;
+
+    send_buckets (controller_id, bucket_key) {
+        controller_id -> Id,
+        bucket_key -> Binary,
+        kind -> SmallInt,
+        from_minute -> BigInt,
+        taken -> Binary,
+        idle_from -> BigInt,
     }
 }

@@ -39,5 +39,6 @@ diesel::allow_tables_to_appear_in_same_query!(
     former_lists,
     destination_states,
     idempotency_keys,
-    mailbox_caps
+    mailbox_caps,
+    send_buckets
 );

@@ -256,6 +256,7 @@ diesel::table! {
         reason -> Nullable<SmallInt>,
         reply -> Nullable<Text>,
         origin_mark -> Nullable<Binary>,
+        place_at -> Nullable<BigInt>,
         created_at -> BigInt,
         settled_at -> Nullable<BigInt>,
     }

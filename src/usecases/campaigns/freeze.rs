@@ -122,6 +122,7 @@ fn new_mail(services: &Services, campaign: &Campaign, one: &Judged, purposes: St
         reason: None,
         reply: None,
         origin_mark: None,
+        place_at: None,
         created_at: now,
         settled_at: None,
     }

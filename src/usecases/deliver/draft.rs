@@ -43,6 +43,8 @@ pub struct Draft {
     pub(super) purposes: Arc<Vec<Purpose>>,
     pub(super) asked: Vec<PurposeId>,
     pub(super) hold_uncertain: bool,
+    /// What the sender may send, if it says.
+    pub(super) sender_per_hour: Option<u32>,
 }
 
 impl std::fmt::Debug for Draft {
@@ -253,5 +255,6 @@ fn make(services: &Services, opened: &Opened, material: Material, smtputf8: bool
         purposes: material.purposes,
         asked: material.asked,
         hold_uncertain: material.controller.hold_uncertain,
+        sender_per_hour: material.sender.max_per_hour.and_then(|most| u32::try_from(most).ok()),
     })
 }

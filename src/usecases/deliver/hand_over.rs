@@ -1,8 +1,9 @@
-//! Handing over: the gate, the caps and the commit from which on a mail may have been sent, in one transaction (RP-05,
-//! Many mails at once, each judged by itself on what the batch has read for all.
+//! Handing over: the gate, the caps, the throttles and the commit from which on a mail may have been sent, in one
+//! transaction (RP-05, R-42, R-44, R-49). Many mails at once, each judged by itself on what the batch has read for all.
 
 mod caps;
 mod links;
+mod throttle;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -28,6 +29,7 @@ use super::super::{Error, Services};
 use super::{Draft, HandOver, Pace, Ready, cancel};
 use caps::Caps;
 use links::NewLinks;
+use throttle::{Throttled, Waits};
 
 /// A drafted mail before the gate.
 pub(super) struct Handing {
@@ -57,6 +59,7 @@ struct ToWrite {
     held: Vec<(Mail, Timestamp)>,
     cancelled: Vec<(Task, Mail, Reason)>,
     postponed: Vec<(Task, Timestamp)>,
+    waiting: Vec<(Task, Waits)>,
     finished: Vec<(Task, i32)>,
 }
 
@@ -86,8 +89,15 @@ impl crate::store::Command for Handing {
             Judged::Passed(mail, ..) if mail.frozen.is_none() => Some((*handing, *mail)),
             Judged::Passed(..) | Judged::Over(_) => None,
         });
-        let passed: Vec<(&Self, &Mail)> = passed.collect();
+        let mut passed: Vec<(&Self, &Mail)> = passed.collect();
         let capped = Caps::of(tx, &passed, now)?;
+        // Who is handed over again by the same claim has its tokens.
+        let going = all.iter().zip(&judged).filter_map(|(handing, judged)| match judged {
+            Judged::Passed(mail, ..) if !handing.again && !capped.holds_back(mail) => Some((*handing, *mail)),
+            Judged::Passed(..) | Judged::Over(_) => None,
+        });
+        let throttled = Throttled::of(tx, &going.collect::<Vec<_>>(), &on_hand.rounds, now)?;
+        passed.retain(|(_, mail)| throttled.of_mail(mail).is_none());
         write.links.read(tx, &passed)?;
         let mut outcomes = Vec::with_capacity(all.len());
         for (handing, judged) in all.iter().zip(judged) {
@@ -97,7 +107,13 @@ impl crate::store::Command for Handing {
                     write.cancelled.push((handing.task.clone(), mail.clone(), Reason::Capped));
                     HandOver::Cancelled(Reason::Capped)
                 }
-                Judged::Passed(mail, asked, lost) => handing.hand_over(&mut write, mail, &asked, lost, now)?,
+                Judged::Passed(mail, asked, lost) => match throttled.of_mail(mail) {
+                    Some(waits) => {
+                        write.waiting.push((handing.task.clone(), waits));
+                        HandOver::Throttled(waits.bucket)
+                    }
+                    None => handing.hand_over(&mut write, mail, &asked, lost, now)?,
+                },
             }));
         }
         write.all(tx, now)?;
@@ -272,6 +288,14 @@ impl ToWrite {
         for (task, due) in &self.postponed {
             tx.postpone(task, *due)?;
         }
+        let placed = self.waiting.iter().filter(|(_, waits)| waits.placed);
+        let placed = placed.map(|(task, waits)| {
+            let mail = MailId::from_uuid(task.reference.uuid());
+            (task.controller_id, mail, waits.until)
+        });
+        tx.place_mails(&placed.collect::<Vec<_>>())?;
+        let waiting: Vec<_> = self.waiting.iter().map(|(task, waits)| (task, waits.until)).collect();
+        tx.postpone_held(TaskKind::Mail, &waiting)?;
         Ok(())
     }
 }

@@ -25,6 +25,7 @@ use std::time::Duration;
 use crate::domain::campaign::MemberStatus;
 use crate::domain::gate::Reason;
 use crate::domain::ids::MailId;
+use crate::domain::throttle::BucketKind;
 use crate::domain::time::Timestamp;
 use crate::mail::Envelope;
 use crate::store::mails::Mail;
@@ -67,6 +68,8 @@ pub enum HandOver {
     Cancelled(Reason),
     /// Not now: the round is paused, or what may be asked has changed since the draft.
     Postponed,
+    /// It waits for its turn in a bucket of the throttles.
+    Throttled(Option<BucketKind>),
     /// Another worker has it, or it is gone.
     NotOurs,
     /// An answer was lost and the policy is to leave it.

@@ -197,7 +197,8 @@ impl Ending {
             return Ok(MailState::Cancelled);
         }
         let policy = if self.draft.hold_uncertain { UncertainPolicy::Hold } else { UncertainPolicy::RetryOnce };
-        let too_old = now.since(mail.created_at) > self.give_up.age;
+        // A mail of a round may have waited long for its turn; it ends with the round.
+        let too_old = mail.campaign_id.is_none() && now.since(mail.created_at) > self.give_up.age;
         let most = self.give_up.attempts;
         let attempts = if too_old { most } else { u32::try_from(self.task.attempts).unwrap_or(0) };
         let lost_before = u32::try_from(mail.lost).unwrap_or(0);

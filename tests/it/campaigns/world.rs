@@ -294,6 +294,7 @@ async fn publish(app: &TestApp, purposes: Vec<PurposeId>) -> (NoticeId, SenderId
             address: "news@acme.example".into(),
             reply_to: None,
             postal: "acme Ltd, 1 Green Lane, Leeds".into(),
+            max_per_hour: None,
             created_at: now,
         })?;
         Ok::<_, Error>((notice, sender))

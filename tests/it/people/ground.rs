@@ -111,6 +111,7 @@ impl Ground {
                 address: "news@acme.example".into(),
                 reply_to: None,
                 postal: "1 Rose Lane, York".into(),
+                max_per_hour: None,
                 created_at: now,
             })?;
             tx.insert_form(
