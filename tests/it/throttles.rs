@@ -53,8 +53,16 @@ async fn waiting_round(app: &TestApp, shop: &Shop, addresses: impl IntoIterator<
 /// Another instance on the same database, as after a start.
 async fn instance(app: &TestApp) -> Services {
     let (url, runtime) = (DatabaseUrl::parse(app.database_url()).unwrap(), tokio::runtime::Handle::current());
-    let settings =
-        StoreSettings { url, readers: 1, writers: 2, write_queue: 1000, batch: 64, read_wait: Duration::from_secs(10) };
+    let settings = StoreSettings {
+        url,
+        readers: 1,
+        writers: 2,
+        write_queue: 1000,
+        batch: 64,
+        read_wait: Duration::from_secs(10),
+        write_attempts: 5,
+        busy_timeout: Duration::from_secs(10),
+    };
     let store = tokio::task::spawn_blocking(move || Store::open(&settings, runtime)).await.unwrap().unwrap();
     let root = reconsent::crypto::RootKeys::parse(crate::support::ROOT_KEY, None).unwrap();
     let house = &app.services;
