@@ -169,7 +169,7 @@ fn filler(app: &TestApp, shop: &Shop, newsletter: &str) -> String {
          INSERT INTO import_rows SELECT {c}, {import}, i, {any}, 1, NULL FROM {series};
          INSERT INTO campaigns VALUES ({c}, {round}, 'old', 5, '[]', '[]', {notice}, {sender}, '', '', '', NULL, {now}, {now}, {now}, NULL, NULL, 0, {now}, {now});
          INSERT INTO campaign_members SELECT {c}, {round}, id, 2, NULL, NULL, 0, NULL FROM subjects;
-         INSERT INTO mails SELECT {c}, {any}, 2, id, {round}, NULL, {sender}, {notice}, '[]', 4, 0, NULL, NULL, '250', NULL, {now}, {now} FROM subjects;
+         INSERT INTO mails SELECT {c}, {any}, 2, id, {round}, NULL, {sender}, {notice}, '[]', 4, 0, NULL, NULL, '250', NULL, NULL, {now}, {now} FROM subjects;
          INSERT INTO outbox SELECT {c}, 1, {any}, 5, 1, {later}, 0, {now}, 0, 0, NULL, {now} FROM {series};
          INSERT INTO outbox SELECT {c}, 2, {any}, 1, 1, {later}, 0, {now}, 0, 0, NULL, {now} FROM {series};
          INSERT INTO destination_states SELECT {c}, id, '{LIST}', true, false, {any}, {now}, NULL FROM subjects;
