@@ -172,8 +172,8 @@ section! {
     poll_interval: Duration as Span = "RECONSENT_OUTBOX_POLL_INTERVAL" or Fixed("500ms");
     /// Rows claimed at once, at most.
     claim_batch: usize as Count<usize> = "RECONSENT_OUTBOX_CLAIM_BATCH" or Fixed("256");
-    /// Mails on their way side by side, a few for each connection to the relay. A crash may send as many twice.
-    mails_in_hand: usize as Count<usize> = "RECONSENT_OUTBOX_MAILS_IN_HAND" or Fixed("20");
+    /// Mails handed over and not yet written down, a quarter of them before the relay's answer. A crash may send as many twice.
+    mails_in_hand: usize as Count<usize> = "RECONSENT_OUTBOX_MAILS_IN_HAND" or Fixed("80");
     /// Changes brought to the provider side by side.
     sync_workers: usize as Count<usize> = "RECONSENT_OUTBOX_SYNC_WORKERS" or Fixed("4");
     /// Lists kept in memory between two turns; one of a million rows holds some forty megabytes.

@@ -31,11 +31,10 @@ const SLOW: Duration = Duration::from_secs(5);
 pub(super) async fn lane(worker: Worker, relay: RelayPool, mut stop: watch::Receiver<bool>) {
     let (ready, mut drafted) = mpsc::channel::<Vec<Drafted>>(1);
     let ahead = tokio::spawn(draft_ahead(worker.clone(), relay.clone(), ready, stop.clone()));
-    let most = worker.settings.mails_in_hand.clamp(1, 10_000);
     let hands = Hands {
-        sending: Arc::new(Semaphore::new(most)),
-        // What is sent and not yet written down would be sent twice after a crash: it has a bound of its own.
-        open: Arc::new(Semaphore::new(most * 4)),
+        sending: Arc::new(Semaphore::new(sending(&worker))),
+        // What is sent and not yet written down would be sent twice after a crash.
+        open: Arc::new(Semaphore::new(worker.settings.mails_in_hand.clamp(1, 10_000))),
     };
     let mut mails = JoinSet::new();
     'work: while let Some(batch) = drafted.recv().await {
@@ -57,6 +56,11 @@ pub(super) async fn lane(worker: Worker, relay: RelayPool, mut stop: watch::Rece
     drop(drafted);
     ahead.abort();
     super::finish_in_hand(TaskKind::Mail, mails, worker.settings.stop_wait).await;
+}
+
+/// Of the mails in hand, those that wait for the relay's answer; the others are being written down.
+fn sending(worker: &Worker) -> usize {
+    worker.settings.mails_in_hand.clamp(1, 10_000).div_ceil(4)
 }
 
 /// Bounds of what is on its way.
@@ -85,7 +89,7 @@ async fn draft_ahead(
     ready: mpsc::Sender<Vec<Drafted>>,
     mut stop: watch::Receiver<bool>,
 ) {
-    let least = worker.settings.mails_in_hand.clamp(1, 10_000);
+    let least = sending(&worker);
     let most = worker.settings.claim_batch.max(least);
     let (mut size, mut since) = (least, Instant::now());
     while !*stop.borrow() {

@@ -63,7 +63,8 @@ pub struct WorkerSettings {
     pub handover_lease: Duration,
     /// Pieces of work claimed at once, at most.
     pub claim_batch: usize,
-    /// Mails on their way at once: drafted, handed over or being written down; a few for each connection to the relay.
+    /// Mails handed over and not yet written down, at once; a quarter of them before the relay's answer. A crash may send
+    /// as many twice.
     pub mails_in_hand: usize,
     /// People brought in step at once.
     pub sync_workers: usize,
@@ -107,7 +108,7 @@ impl Default for WorkerSettings {
             lease: Duration::from_secs(60),
             handover_lease: Duration::from_secs(660),
             claim_batch: 256,
-            mails_in_hand: 20,
+            mails_in_hand: 80,
             sync_workers: 4,
             import_turn: Duration::from_secs(5),
             imports_kept: 4,
