@@ -13,6 +13,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
 use super::StoreSettings;
+use super::bells::{Asked, Bells};
 use super::connection::{Conn, DatabaseUrl, Purpose, on};
 use super::error::StoreError;
 use super::work::{Call, Command, Fault, Queued, Ran, Submitted, Work, WriteTx, sort_out};
@@ -24,14 +25,19 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(number: usize, settings: &StoreSettings, runtime: Handle) -> Result<Self, StoreError> {
+    pub(super) fn start(
+        number: usize,
+        settings: &StoreSettings,
+        runtime: Handle,
+        bells: Arc<Bells>,
+    ) -> Result<Self, StoreError> {
         let ordinary = settings.write_queue.max(1);
         // The rest is kept for what must not be refused.
         let (queue, waiting) = mpsc::channel(ordinary + ordinary.div_ceil(8));
         let depth = Arc::new(AtomicUsize::new(0));
         let conn = Conn::open(&settings.url, Purpose::Write, settings.busy_timeout, &runtime)?;
         let mut clerk =
-            Clerk { conn: Some(conn), waiting, depth: Arc::clone(&depth), settings: settings.clone(), runtime };
+            Clerk { conn: Some(conn), waiting, depth: Arc::clone(&depth), settings: settings.clone(), runtime, bells };
         std::thread::Builder::new()
             .name(format!("writer-{number}"))
             .spawn(move || clerk.work())
@@ -85,12 +91,15 @@ struct Clerk {
     depth: Arc<AtomicUsize>,
     settings: StoreSettings,
     runtime: Handle,
+    bells: Arc<Bells>,
 }
 
 /// What a careful run came to.
 #[derive(Default)]
 struct Sorted {
     kept: Vec<Box<dyn Work>>,
+    /// What those that are kept ask for.
+    asked: Asked,
     /// Failed for good, and knows why.
     failed: Vec<Box<dyn Work>>,
     /// Another transaction was in the way.
@@ -112,8 +121,11 @@ impl Clerk {
 
     fn settle(&mut self, mut batch: Vec<Box<dyn Work>>) {
         match self.at_once(&mut batch) {
-            Ok(true) => return batch.into_iter().for_each(Work::answer),
-            Ok(false) => {}
+            Ok(Some(asked)) => {
+                self.bells.ring(asked);
+                return batch.into_iter().for_each(Work::answer);
+            }
+            Ok(None) => {}
             Err(StoreError::Retry) => {}
             Err(error) => return self.fail(batch, &error),
         }
@@ -130,17 +142,20 @@ impl Clerk {
         self.fail(pending, &StoreError::Retry);
     }
 
-    /// One transaction without savepoints. Says whether it was committed; if something in it spoiled the transaction,
-    /// it was rolled back.
-    fn at_once(&mut self, batch: &mut [Box<dyn Work>]) -> Result<bool, StoreError> {
-        self.in_transaction(|conn| {
+    /// One transaction without savepoints. Says what it asks for if it was committed; if something in it spoiled the
+    /// transaction, it was rolled back.
+    fn at_once(&mut self, batch: &mut [Box<dyn Work>]) -> Result<Option<Asked>, StoreError> {
+        let mut asked = Asked::default();
+        let committed = self.in_transaction(|conn| {
             for work in batch.iter_mut() {
-                if let Ran::Spoiled(_) = work.run(conn) {
-                    return Ok(false);
+                match work.run(conn) {
+                    Ran::Keep(more) => asked.join(more),
+                    Ran::Spoiled(_) => return Ok(false),
                 }
             }
             Ok(true)
-        })
+        })?;
+        Ok(committed.then_some(asked))
     }
 
     /// One transaction with a savepoint around each piece. Answers those that are kept or failed for good, and gives
@@ -152,7 +167,10 @@ impl Clerk {
             while let Some(mut work) = stack.pop() {
                 execute(conn, "SAVEPOINT piece")?;
                 match work.run(conn) {
-                    Ran::Keep => sorted.kept.push(work),
+                    Ran::Keep(asked) => {
+                        sorted.asked.join(asked);
+                        sorted.kept.push(work);
+                    }
                     Ran::Spoiled(error) => {
                         match work.split() {
                             Some(rest) => stack.extend([rest, work]),
@@ -170,6 +188,7 @@ impl Clerk {
         sorted.failed.into_iter().for_each(Work::answer);
         match committed {
             Ok(_) => {
+                self.bells.ring(sorted.asked);
                 sorted.kept.into_iter().for_each(Work::answer);
                 Ok(sorted.again)
             }

@@ -3,6 +3,7 @@
 //! query can be expressed without the controller it belongs to.
 
 mod among;
+mod bells;
 pub mod buckets;
 mod bulk;
 pub mod campaigns;
@@ -46,7 +47,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
+use tokio::sync::Notify;
 
+use crate::domain::task::TaskKind;
+
+use bells::Bells;
 use connection::{Conn, Purpose};
 use group_commit::Writer;
 use reading::ReadPool;
@@ -84,6 +89,7 @@ pub struct Store {
 struct Inner {
     writers: Vec<Writer>,
     readers: ReadPool,
+    bells: Arc<Bells>,
     runtime: Handle,
 }
 
@@ -94,9 +100,11 @@ impl Store {
             DatabaseUrl::Sqlite(_) => 1,
             DatabaseUrl::Postgres(_) => settings.writers.max(1),
         };
-        let writers = (0..writers).map(|n| Writer::start(n, settings, runtime.clone())).collect::<Result<_, _>>()?;
+        let bells = Arc::<Bells>::default();
+        let start = |n| Writer::start(n, settings, runtime.clone(), Arc::clone(&bells));
+        let writers = (0..writers).map(start).collect::<Result<_, _>>()?;
         let readers = ReadPool::open(settings, &runtime)?;
-        Ok(Self { inner: Arc::new(Inner { writers, readers, runtime }) })
+        Ok(Self { inner: Arc::new(Inner { writers, readers, bells, runtime }) })
     }
 
     /// Runs a reading call beside the writer, on a thread that may block.
@@ -129,6 +137,11 @@ impl Store {
     fn writer_of(&self, route: uuid::Uuid) -> &Writer {
         // The last bytes of a UUIDv7 are random.
         &self.inner.writers[usize::from(route.as_bytes()[15]) % self.inner.writers.len()]
+    }
+
+    /// Rung after each commit of this process that asks for work of this kind.
+    pub fn bell(&self, kind: TaskKind) -> &Notify {
+        self.inner.bells.of(kind)
     }
 
     /// Calls waiting for a writer, for metrics and readiness.

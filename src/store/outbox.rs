@@ -207,6 +207,7 @@ impl WriteTx<'_> {
         if tasks.is_empty() {
             return Ok(());
         }
+        tasks.iter().for_each(|task| self.announce(task.kind));
         match self.writing() {
             Conn::Postgres(c) => Bulk::default().insert(tasks, INSTEAD).execute(c)?,
             Conn::Sqlite(c) => diesel::insert_into(t::outbox)
@@ -256,6 +257,7 @@ impl WriteTx<'_> {
         let parked = t::outbox.find((scope.controller(), kind, reference)).filter(t::state.eq(TaskState::Parked));
         let changed = on!(self.writing(), c => diesel::update(parked)
             .set((t::state.eq(TaskState::Queued), t::attempts.eq(0), t::due_at.eq(now))).execute(c))?;
+        self.announce(kind);
         Ok(changed == 1)
     }
 

@@ -45,6 +45,7 @@ impl WriteTx<'_> {
         sheet.consents.sort_by_key(|row| (row.controller_id, row.subject_id, row.purpose_id));
         once_each(&mut sheet.tasks, |task| (task.controller_id, task.kind, task.reference));
         once_each(&mut sheet.suppressions, |entry| (entry.controller_id, entry.fingerprint.clone(), entry.purpose_id));
+        sheet.tasks.iter().for_each(|task| self.announce(task.kind));
         if let Conn::Postgres(conn) = self.writing() {
             Bulk::default()
                 .insert(&sheet.people, "")

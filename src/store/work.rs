@@ -8,25 +8,33 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
+use super::bells::Asked;
 use super::connection::Conn;
 use super::error::StoreError;
 use super::reading::ReadTx;
+use crate::domain::task::TaskKind;
 
 /// What a writing call works on: everything a reading call can do, and the writes.
 pub struct WriteTx<'a> {
     read: ReadTx<'a>,
     wrote: bool,
+    asked: Asked,
 }
 
 impl<'a> WriteTx<'a> {
     pub(super) fn new(conn: &'a mut Conn) -> Self {
-        Self { read: ReadTx { conn }, wrote: false }
+        Self { read: ReadTx { conn }, wrote: false, asked: Asked::default() }
     }
 
     /// The connection, for a statement that writes.
     pub(super) fn writing(&mut self) -> &mut Conn {
         self.wrote = true;
         self.read.conn
+    }
+
+    /// Work of this kind was asked for: whoever waits for it is told after the commit.
+    pub(super) fn announce(&mut self, kind: TaskKind) {
+        self.asked.note(kind);
     }
 }
 
@@ -81,8 +89,8 @@ pub type Outcomes<C> = Vec<Result<<C as Command>::Answer, <C as Command>::Error>
 
 /// How a run ended, as the writer sees it.
 pub(super) enum Ran {
-    /// What it wrote may be kept. It may have said no, having written nothing.
-    Keep,
+    /// What it wrote may be kept, and asks for this. It may have said no, having written nothing.
+    Keep(Asked),
     /// Roll back: it failed after writing, or the transaction is spoiled. The error is what the store has to say of it.
     Spoiled(StoreError),
 }
@@ -137,13 +145,13 @@ pub(super) fn sort_out(mut queued: Vec<Queued>) -> Vec<Box<dyn Work>> {
     groups.into_iter().map(|(_, _, group)| group).chain(calls).collect()
 }
 
-fn ran<T, E: Fault>(result: &Result<T, E>, wrote: bool) -> Ran {
+fn ran<T, E: Fault>(result: &Result<T, E>, wrote: bool, asked: Asked) -> Ran {
     match result {
-        Ok(_) => Ran::Keep,
+        Ok(_) => Ran::Keep(asked),
         Err(error) => match error.store_error() {
             Some(store) if store.spoils_the_transaction() => Ran::Spoiled(store.clone()),
             _ if wrote => Ran::Spoiled(StoreError::Failed("refused after it had written".into())),
-            _ => Ran::Keep,
+            _ => Ran::Keep(asked),
         },
     }
 }
@@ -170,7 +178,7 @@ where
         let mut tx = WriteTx::new(conn);
         let result = catch_unwind(AssertUnwindSafe(|| (self.call)(&mut tx)))
             .unwrap_or_else(|_| Err(StoreError::Failed("a writing call panicked".into()).into()));
-        let ran = ran(&result, tx.wrote);
+        let ran = ran(&result, tx.wrote, tx.asked);
         self.result = Some(result);
         ran
     }
@@ -255,11 +263,11 @@ impl<C: Command> Work for Group<C> {
                 for (one, outcome) in self.0.iter_mut().zip(outcomes) {
                     one.outcome = Some(outcome);
                 }
-                Ran::Keep
+                Ran::Keep(tx.asked)
             }
             Err(error) => {
                 let failed = Err(error);
-                let ran = ran::<C::Answer, _>(&failed, true);
+                let ran = ran::<C::Answer, _>(&failed, true, Asked::default());
                 // Of several, the one to blame is not known yet: they are run again in halves.
                 if let [only] = &mut self.0[..] {
                     only.outcome = Some(failed);

@@ -144,7 +144,6 @@ pub async fn answer(services: &Services, token: &str, action: LinkAction, reply:
         occasion,
     };
     let written = services.store.submit(given).await;
-    services.bell.notify_waiters();
     match written {
         Ok(Some(recorded)) => {
             let said_yes = recorded.iter().any(|(_, what)| *what == Recorded::Yes);

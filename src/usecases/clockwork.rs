@@ -57,9 +57,6 @@ async fn each(
             Err(error) => tracing::error!(%error, subject = %subject, "the clock failed for a person"),
         }
     }
-    if done > 0 {
-        services.bell.notify_waiters();
-    }
     Ok(done)
 }
 

@@ -209,7 +209,6 @@ pub async fn set_lists(
             Ok::<_, Error>(with_lists(destination, &tx.destination_lists(scope)?))
         })
         .await?;
-    services.bell.notify_waiters();
     Ok(found)
 }
 

@@ -207,7 +207,6 @@ pub async fn retire_key(
     {
         let again = move |tx: &mut WriteTx<'_>| ask_to_reseal(tx, scope, now, now);
         services.store.write(scope.controller().uuid(), again).await?;
-        services.bell.notify_waiters();
     }
     if looked.is_err() {
         return Ok(looked);

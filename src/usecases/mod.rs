@@ -46,8 +46,6 @@ pub mod withdraw;
 
 use std::sync::Arc;
 
-use tokio::sync::Notify;
-
 use crate::crypto::RootKeys;
 use crate::domain::clock::{Clock, Ids};
 use crate::store::Store;
@@ -77,8 +75,6 @@ pub struct Services {
     pub rules: Arc<Rules>,
     /// Where links lead: scheme, host and port, without a slash at the end.
     pub base_url: Arc<str>,
-    /// Rung when there is new work, so that the worker need not wait for its next look.
-    pub bell: Arc<Notify>,
 }
 
 impl Services {
@@ -100,7 +96,6 @@ impl Services {
             forms: Arc::default(),
             rules: Arc::new(rules),
             base_url: base_url.trim_end_matches('/').into(),
-            bell: Arc::new(Notify::new()),
         }
     }
 }

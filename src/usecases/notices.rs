@@ -63,7 +63,6 @@ pub async fn publish_notice(
         Ok(id)
     })
     .await?;
-    services.bell.notify_waiters();
     find_notice(services, scope, id).await
 }
 

@@ -49,7 +49,6 @@ pub async fn retry_parked(services: &Services, asker: Asker, kind: TaskKind, ref
             Ok(())
         })
         .await?;
-    services.bell.notify_waiters();
     log(asker, kind, reference, "retried");
     Ok(())
 }

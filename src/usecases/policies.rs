@@ -128,7 +128,6 @@ pub async fn upload_version(
         Ok(version.id)
     })
     .await?;
-    services.bell.notify_waiters();
     find_version(services, scope, policy, id).await
 }
 

@@ -120,7 +120,6 @@ pub async fn sign_up(
 ) -> Result<SubjectId, Error> {
     let work = prepare(services, scope, entry, submission).await?;
     let subject = services.store.submit(work).await?;
-    services.bell.notify_waiters();
     Ok(subject)
 }
 
@@ -145,7 +144,6 @@ pub async fn sign_up_once(
         }
     };
     let subject = write_once(services, asker, key, work.route(), alone).await?;
-    services.bell.notify_waiters();
     Ok(subject)
 }
 

@@ -99,7 +99,6 @@ async fn run(services: &Services, asker: Asker, whom: Whom, order: StopOrder) ->
     let route = whom.route(&keys);
     let work = Work { services: services.clone(), scope, keys, whom, order, reason, occasion };
     let stopped = services.store.write(route, move |tx: &mut WriteTx<'_>| work.run(tx)).await?;
-    services.bell.notify_waiters();
     let subject = stopped.subject.map_or_else(|| "nobody".to_owned(), |id| id.to_string());
     tracing::info!(target: "audit", token = %asker.token, subject, reason = reason.name(), "staff entered a stop");
     Ok(stopped)

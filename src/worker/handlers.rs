@@ -120,7 +120,6 @@ async fn piece_by_piece<F: Future<Output = Result<bool, Error>>>(
         if !extend(worker, task).await? {
             return Ok(());
         }
-        worker.services.bell.notify_waiters();
     }
     finish(worker, task).await
 }
@@ -149,7 +148,6 @@ async fn remap(worker: &Worker, task: &Task) -> Result<(), Error> {
     loop {
         match remap_chunk(&worker.services, task.scope()).await? {
             Piece::More => {
-                worker.services.bell.notify_waiters();
                 if !extend(worker, task).await? {
                     return Ok(());
                 }

@@ -51,7 +51,6 @@ pub(super) async fn import(worker: &Worker, task: &Task) -> Result<(), Error> {
             worker.readings.put(id, reading, worker.settings.imports_kept);
             // Not due at once, so that whoever waits is taken first.
             postpone(worker, task, worker.settings.poll_interval).await?;
-            worker.services.bell.notify_waiters();
             return Ok(());
         }
         if held_since.elapsed() * 3 > worker.settings.lease {

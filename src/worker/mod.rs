@@ -202,8 +202,7 @@ impl Worker {
 
     /// Claims due work; if there is none, waits until there may be.
     async fn claim_or_wait(&self, kind: TaskKind, limit: usize, stop: &mut watch::Receiver<bool>) -> Option<Vec<Task>> {
-        let bell = Arc::clone(&self.services.bell);
-        let rung = bell.notified();
+        let rung = self.services.store.bell(kind).notified();
         tokio::pin!(rung);
         rung.as_mut().enable();
         let claimed = self.claim(kind, limit).await.unwrap_or_else(|error| {

@@ -45,7 +45,6 @@ pub(super) async fn round(worker: &Worker) -> Result<(), Error> {
     let given_back = services.store.write(uuid::Uuid::nil(), |tx: &mut WriteTx<'_>| tx.reclaim_expired(1000)).await?;
     if given_back > 0 {
         tracing::warn!(tasks = given_back, "took back work whose lease had run out");
-        services.bell.notify_waiters();
     }
     let mut after = None;
     loop {

@@ -138,6 +138,7 @@ impl WriteTx<'_> {
         )?;
         for task in &expired {
             on!(self.writing(), c => diesel::update(t::outbox.find((task.controller_id, task.kind, task.reference))).set(t::state.eq(TaskState::Queued)).execute(c))?;
+            self.announce(task.kind);
         }
         Ok(expired.len())
     }
@@ -203,6 +204,7 @@ impl WriteTx<'_> {
             let nothing: Option<String> = None;
             on!(self.writing(), c => diesel::update(t::outbox.filter(rows(&again)).filter(t::kind.eq(kind)))
                 .set((t::state.eq(TaskState::Queued), t::attempts.eq(0), t::due_at.eq(now), t::last_error.eq(&nothing))).execute(c))?;
+            self.announce(kind);
         }
         Ok(())
     }
@@ -230,6 +232,7 @@ impl WriteTx<'_> {
         }
         let nothing: Option<String> = None;
         let again = on!(self.writing(), c => diesel::update(ours).set((t::state.eq(TaskState::Queued), t::attempts.eq(0), t::due_at.eq(now), t::last_error.eq(&nothing))).execute(c))?;
+        self.announce(task.kind);
         Ok(again == 1)
     }
 

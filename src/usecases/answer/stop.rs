@@ -46,7 +46,6 @@ pub(in super::super) async fn stop(
     let (subject, route) = (question.link.subject_id, question.route);
     let stop = Stop { services: services.clone(), keys, genuine, subject, route, purposes, command, occasion };
     services.store.submit(stop).await?;
-    services.bell.notify_waiters();
     Ok(())
 }
 

@@ -50,7 +50,6 @@ pub async fn freeze_chunk(services: &Services, scope: ControllerScope, id: Campa
             freeze(tx, &house, scope, campaign, &people)
         })
         .await?;
-    services.bell.notify_waiters();
     Ok(more)
 }
 

@@ -41,7 +41,6 @@ pub async fn launch_campaign(
         Ok(id)
     })
     .await?;
-    services.bell.notify_waiters();
     find_campaign(services, scope, id).await
 }
 
@@ -92,7 +91,6 @@ pub async fn act_on_campaign(
         Ok(id)
     })
     .await?;
-    services.bell.notify_waiters();
     find_campaign(services, scope, id).await
 }
 

@@ -159,7 +159,6 @@ impl ImportReading {
                 Ok(true)
             })
             .await?;
-        self.services.bell.notify_waiters();
         if written {
             self.next_row = last.map_or(self.next_row, |line| line.saturating_add(1));
             return Ok(if over { Step::Done } else { Step::More });

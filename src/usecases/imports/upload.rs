@@ -155,9 +155,8 @@ impl Upload {
             Ok(id)
         })
         .await;
-        match kept {
-            Ok(kept) if kept == id => self.services.bell.notify_waiters(),
-            Ok(_) | Err(_) => self.discard().await,
+        if !matches!(&kept, Ok(kept) if *kept == id) {
+            self.discard().await;
         }
         kept
     }

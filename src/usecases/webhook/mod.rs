@@ -68,7 +68,6 @@ pub async fn receive(services: &Services, destination: &Destination, body: &[u8]
             .await?;
         received.stopped += acted;
         received.ignored = received.ignored.saturating_sub(acted);
-        services.bell.notify_waiters();
     }
     Ok(received)
 }

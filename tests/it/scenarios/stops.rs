@@ -95,7 +95,6 @@ both_engines! {
         app.services.store.write(mail.uuid(), move |tx: &mut WriteTx<'_>| {
             tx.enqueue(&[Task::new(scope, TaskKind::Mail, mail.uuid(), lane(MailKind::Repermission), now, now)])
         }).await.expect("it is put back");
-        app.services.bell.notify_waiters();
         no_mail_waits(&app).await;
         worker.stop().await;
         assert_eq!(world.catcher.rcpts_for("person0@example.org"), 1, "nothing after the stop");
