@@ -84,7 +84,8 @@ async fn measure(engine: Engine, options: &Options) -> Outcome<()> {
     let cluster = (engine == Engine::Postgres).then(Cluster::start).transpose()?;
     let cluster = cluster.as_ref();
     if let Some(seconds) = options.hold {
-        return hold(engine, cluster, seconds).await;
+        let variant = if options.worker { Variant::Working } else { Variant::Grouped };
+        return hold(engine, cluster, variant, seconds).await;
     }
     println!("## {}: {}, load {}\n", engine.name(), process::machine(), process::load());
     let shapes: &[Option<Shape>] = match engine {
@@ -246,9 +247,9 @@ async fn idle_door(engine: Engine, cluster: Option<&Cluster>, options: &Options)
 }
 
 /// Keeps the service under load, for a profile.
-async fn hold(engine: Engine, cluster: Option<&Cluster>, seconds: u64) -> Outcome<()> {
-    let (ground, house, shop) = house(engine, cluster, Variant::Grouped).await?;
-    println!("the service is process {}", house.pid());
+async fn hold(engine: Engine, cluster: Option<&Cluster>, variant: Variant, seconds: u64) -> Outcome<()> {
+    let (ground, house, shop) = house(engine, cluster, variant).await?;
+    println!("the service is process {}, on {}", house.pid(), ground.database);
     let load = Load { connections: 256, warm: Duration::ZERO, time: Duration::from_secs(seconds) };
     let (counted, (), ()) = load::run(house.http, 202, load, shop.opt_ins(house.http, u64::MAX), || ()).await?;
     println!("{:.0}/s", counted.per_second());

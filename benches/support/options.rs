@@ -1,5 +1,6 @@
 //! What is said on the command line: `--quick` for a run of seconds that only proves that it runs, `--sqlite` or
-//! `--postgres` for one engine, `--runs N`, `--size N`, `--hold SECONDS`.
+//! `--postgres` for one engine, `--runs N`, `--size N`, `--hold SECONDS`,
+//! `--worker` for a held house that also works off what it takes in.
 
 use super::cluster::Cluster;
 use super::house::Engine;
@@ -12,6 +13,8 @@ pub struct Options {
     pub runs: usize,
     /// Keeps the service under load for this many seconds and measures nothing, for a profile taken from outside.
     pub hold: Option<u64>,
+    /// Whether the house that is held has its worker.
+    pub worker: bool,
     /// People in a campaign, or events on record, when another number is wanted than usual.
     pub size: Option<u64>,
     engines: Vec<Engine>,
@@ -42,6 +45,7 @@ impl Options {
             quick,
             runs: usize::try_from(runs).unwrap_or(3).max(1),
             hold: after("--hold"),
+            worker: has("--worker"),
             size: after("--size"),
             engines,
         }

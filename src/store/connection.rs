@@ -129,9 +129,12 @@ impl Conn {
                 check_postgres(&mut conn)?;
                 // Plans are kept, and one made while a table was empty would scan it for ever (stack findings, the
                 // generic-plan trap). Every query here has an index, so the other ways are closed to the planner rather
-                // than each statement, and each look at a foreign key, planned anew.
+                // than each statement, and each look at a foreign key, planned anew. And rows are what counts: at the usual
+                // cost of a row, an index that finds a controller's rows and one that finds the very row are a tie
+                // while a table is small, and the smaller index may win it, for as long as the plan is kept.
                 conn.batch_execute(
-                    "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off",
+                    "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off; \
+                     SET cpu_tuple_cost = 1",
                 )?;
                 Ok(Self::Postgres(Box::new(conn)))
             }
