@@ -18,8 +18,8 @@ use data_encoding::{BASE32_NOPAD, HEXLOWER};
 use lettre::{
     Address,
     message::{
-        Body, Mailbox, Mailboxes, MultiPart, SinglePart,
-        header::{self, ContentTransferEncoding, ContentType, HeaderName, HeaderValue, Headers},
+        Body as LibraryBody, Mailbox, Mailboxes, MultiPart, SinglePart,
+        header::{self, ContentType, HeaderName, HeaderValue, Headers},
     },
 };
 
@@ -27,6 +27,11 @@ use super::{
     address::{AddressProblem, WireAddress},
     wire::{WireProblem, check_bytes, is_unsafe_in_header},
 };
+
+mod body;
+
+use body::Encoded;
+pub use body::{Body, Cast, Filled};
 
 /// Longest subject or display name, in characters.
 const MAX_NAME: usize = 200;
@@ -85,9 +90,9 @@ pub struct Outgoing<'a> {
     /// Subject.
     pub subject: &'a str,
     /// HTML part.
-    pub html: &'a str,
+    pub html: Body<'a>,
     /// Text part.
-    pub text: &'a str,
+    pub text: Body<'a>,
     /// The instant of freezing, in microseconds since 1970 UTC.
     pub date: i64,
     /// From [`message_id`], without angle brackets.
@@ -173,8 +178,8 @@ pub fn compose(mail: &Outgoing<'_>) -> Result<Vec<u8>, ComposeError> {
 
     let parts = MultiPart::alternative()
         .boundary(boundary(mail.boundary_seed))
-        .singlepart(part(ContentType::TEXT_PLAIN, mail.text))
-        .singlepart(part(ContentType::TEXT_HTML, mail.html));
+        .singlepart(part(ContentType::TEXT_PLAIN, &mail.text))
+        .singlepart(part(ContentType::TEXT_HTML, &mail.html));
     let mut bytes = head.text.into_bytes();
     bytes.extend_from_slice(&parts.formatted());
     check_bytes(&bytes)?;
@@ -322,28 +327,13 @@ fn boundary(seed: &[u8]) -> String {
     format!("=_{}", HEXLOWER.encode(hash.as_ref().get(..16).unwrap_or_default()))
 }
 
-/// One text part. Base64 where quoted-printable would triple most of it.
-fn part(kind: ContentType, text: &str) -> SinglePart {
-    let text = wire_text(text);
-    let foreign = text.bytes().filter(|b| !b.is_ascii()).count();
-    let encoding = if foreign * 6 > text.len() {
-        ContentTransferEncoding::Base64
-    } else {
-        ContentTransferEncoding::QuotedPrintable
+/// One part.
+fn part(kind: ContentType, body: &Body<'_>) -> SinglePart {
+    let Encoded { bytes, transfer } = match body {
+        Body::Text(text) => Encoded::of(text),
+        Body::Encoded(encoded) => encoded.clone(),
     };
-    let body = Body::new_with_encoding(text, encoding)
-        .expect("quoted-printable and base64 take any text; the library refuses only 7bit and 8bit");
-    SinglePart::builder().header(kind).body(body)
-}
-
-/// CRLF everywhere, bare CR and NUL gone, a line end at the end.
-fn wire_text(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + text.len() / 32 + 2);
-    for line in text.lines() {
-        out.extend(line.chars().filter(|c| !matches!(c, '\r' | '\0')));
-        out.push_str("\r\n");
-    }
-    out
+    SinglePart::builder().header(kind).body(LibraryBody::dangerous_pre_encoded(bytes, transfer))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 //! 1. [`template`] checks the marketer's text when a campaign is created, [`lint`] refuses what a
 //!    re-permission text must not say (RP-07);
 //! 2. [`render`] turns one context into subject, HTML and text ([`markdown`] does the marketer's part,
-//!    [`phrases`] holds the fixed words per language);
+//!    [`phrases`] holds the fixed words per language); what a round says to all is rendered once ([`Mould`]);
 //! 3. [`message`] freezes that into RFC 5322 bytes that are the same on every attempt;
 //! 4. [`pool`] keeps a bounded set of relay connections, [`transport`] speaks SMTP on one of them, and
 //!    [`outcome`] says what is known afterwards, [`bounce`] what a refusal means for the person (ML-20).
@@ -20,6 +20,7 @@ mod default_text;
 pub mod lint;
 pub mod markdown;
 pub mod message;
+mod mould;
 pub mod outcome;
 pub mod phrases;
 pub mod pool;
@@ -35,10 +36,13 @@ pub mod wire;
 pub use address::{AddressProblem, Envelope, WireAddress};
 pub use bounce::Class;
 pub use default_text::default_repermission_template;
+pub use message::{Body, Cast};
 pub use message::{ComposeError, Kind, Outgoing, compose, message_id};
 pub use outcome::{Outcome, SendError, Stage};
 pub use pool::{Lease, PoolLimits, RelayPool};
-pub use render::{ConfirmationContext, RenderError, Rendered, RepermissionContext};
+pub use render::{
+    ConfirmationContext, Mould, Recipient, RenderError, Rendered, RepermissionContext, RepermissionTerms,
+};
 pub use smtp_url::RelaySettings;
 pub use template::{MailTemplate, TemplateProblem, check_template};
 pub use transport::{Relay, SmtpConnection};

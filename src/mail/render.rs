@@ -11,50 +11,33 @@ use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value, context};
 use serde::Serialize;
 
 use super::{
-    markdown,
     phrases::{Phrases, fill, for_language},
-    template::{MAX_BODY, MAX_SUBJECT, MailTemplate, TemplateProblem, Values, Variable, marked, one_line},
+    template::{MAX_BODY, MAX_SUBJECT, TemplateProblem, one_line},
 };
+
+/// Personal data is not shown.
+macro_rules! silent_debug {
+    ($($name:ident),*) => {$(
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($name)).finish_non_exhaustive()
+            }
+        }
+    )*};
+}
+
+mod repermission;
+
+pub use repermission::{Mould, Recipient, RepermissionContext, RepermissionTerms, repermission};
 
 /// Largest HTML or text part, in octets.
 pub const MAX_OUTPUT: usize = 256 * 1024;
 /// Longest link, so that no line gets near the wire's bound.
 const MAX_LINK: usize = 900;
-/// Longest name that a person is greeted with, in characters.
-const MAX_NAME: usize = 100;
 /// Most purposes in one mail.
 const MAX_PURPOSES: usize = 50;
 /// Steps that one layout may take; a mail needs a few hundred.
 const FUEL: u64 = 50_000;
-
-/// What a re-permission mail says to one person.
-#[derive(Clone, PartialEq, Eq, Serialize)]
-pub struct RepermissionContext {
-    /// BCP 47 tag; English when unknown.
-    pub language: String,
-    /// The person's name; may be empty.
-    pub name: String,
-    /// The controller's name.
-    pub controller: String,
-    /// The controller's postal address on one line.
-    pub postal: String,
-    /// Where a person can write.
-    pub reply_address: String,
-    /// What is asked for, in words for people.
-    pub purposes: Vec<String>,
-    /// The page where the person chooses.
-    pub answer_link: String,
-    /// The page that ends it.
-    pub withdraw_link: String,
-    /// The privacy policy.
-    pub policy_link: String,
-    /// The privacy policy's name.
-    pub policy_label: String,
-    /// The day the round ends, in words ([`Phrases::date`]); empty when it has none.
-    pub deadline: String,
-    /// Why this person may be written to, as a sentence in the mail's language.
-    pub basis: String,
-}
 
 /// What a double opt-in confirmation says.
 #[derive(Clone, PartialEq, Eq, Serialize)]
@@ -98,17 +81,7 @@ pub struct Rendered {
     pub text: String,
 }
 
-/// Personal data is not shown.
-macro_rules! silent_debug {
-    ($($name:ident),*) => {$(
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.debug_struct(stringify!($name)).finish_non_exhaustive()
-            }
-        }
-    )*};
-}
-silent_debug!(RepermissionContext, ConfirmationContext, Rendered);
+silent_debug!(ConfirmationContext, Rendered);
 
 /// Why a mail could not be rendered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -128,63 +101,6 @@ pub enum RenderError {
     /// The layout failed: a defect of ours. Names the layout only.
     #[error("the layout {0} failed")]
     Layout(&'static str),
-}
-
-/// Renders a re-permission mail (or its reminder).
-///
-/// # Errors
-/// [`RenderError`] when the text or a value is not fit.
-pub fn repermission(template: &MailTemplate, mail: &RepermissionContext) -> Result<Rendered, RenderError> {
-    let links = [
-        ("answer_link", &mail.answer_link),
-        ("withdraw_link", &mail.withdraw_link),
-        ("policy_link", &mail.policy_link),
-    ];
-    check_links(&links)?;
-    let required = [
-        ("controller", &mail.controller),
-        ("postal", &mail.postal),
-        ("basis", &mail.basis),
-        ("policy_label", &mail.policy_label),
-    ];
-    check_present(&required, &mail.purposes)?;
-    template.check()?;
-
-    let words = for_language(&mail.language);
-    let purposes = words.list(&mail.purposes);
-    let name = spoken_name(&mail.name);
-    let values = Values::new(|variable| match variable {
-        Variable::Name => name.to_owned(),
-        Variable::Greeting => words.greeting(name),
-        Variable::Controller => mail.controller.clone(),
-        Variable::Purposes => purposes.clone(),
-        Variable::AnswerLink => mail.answer_link.clone(),
-        Variable::WithdrawLink => mail.withdraw_link.clone(),
-        Variable::PolicyLink => mail.policy_link.clone(),
-        Variable::PolicyLabel => mail.policy_label.clone(),
-        Variable::Deadline => mail.deadline.clone(),
-    });
-    let subject = subject(&values.fill(&marked("subject", &template.subject)?))?;
-    let preheader = one_line(&values.fill(&marked("preheader", &template.preheader)?));
-    let body = markdown::render(&marked("body", &template.body)?, &values);
-    if body.html.len() > MAX_OUTPUT || body.text.len() > MAX_OUTPUT {
-        return Err(RenderError::TooLarge);
-    }
-    let (deadline, controller) = (one_line(&mail.deadline), one_line(&mail.controller));
-    let filled = context! {
-        deadline_note => if deadline.is_empty() { String::new() } else { fill(words.deadline_note, &[("deadline", &deadline)]) },
-        sent_by => fill(words.sent_by, &[("controller", &controller)]),
-    };
-    let layout = |body: Value| {
-        context! {
-            t => phrases(words), c => one_line_each(mail), s => filled.clone(), subject => &subject, preheader => &preheader, body,
-        }
-    };
-    Ok(Rendered {
-        html: layout_html("repermission.html", layout(Value::from_safe_string(body.html)))?,
-        text: layout_text("repermission.txt", layout(Value::from(body.text)))?,
-        subject,
-    })
 }
 
 /// Renders the neutral confirmation mail of a double opt-in.
@@ -219,14 +135,6 @@ pub fn confirmation(mail: &ConfirmationContext) -> Result<Rendered, RenderError>
         text: layout_text("confirmation.txt", values)?,
         subject,
     })
-}
-
-/// The name as it may be spoken to. Mail programs make links of what looks like an address even in plain text, so a
-/// "name" that holds one is an advertisement by whoever filled in the form: it is left out.
-fn spoken_name(name: &str) -> &str {
-    let lower = name.to_lowercase();
-    let advertises = lower.contains("://") || lower.contains("www.") || lower.contains(['@', '<', '>']);
-    if advertises || name.chars().count() > MAX_NAME { "" } else { name.trim() }
 }
 
 /// The phrases that the layouts show as they are.
@@ -327,7 +235,7 @@ static LAYOUTS: LazyLock<Environment<'static>> = LazyLock::new(|| {
     engine
 });
 
-fn escape_html(text: &str) -> String {
+pub(super) fn escape_html(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 8);
     for c in text.chars() {
         match c {

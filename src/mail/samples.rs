@@ -1,6 +1,6 @@
 //! Samples of each context: for the tests, which render every layout with every sample, and for previews.
 
-use super::render::{ConfirmationContext, RepermissionContext};
+use super::render::{ConfirmationContext, Recipient, RepermissionContext, RepermissionTerms};
 
 /// Short text to owned text.
 fn s(text: &str) -> String {
@@ -11,39 +11,48 @@ impl RepermissionContext {
     /// A plain one, one without name and deadline in German, and one full of characters that mean something elsewhere.
     #[must_use]
     pub fn samples() -> Vec<Self> {
-        let plain = Self {
+        let terms = RepermissionTerms {
             language: s("en"),
-            name: s("Ana"),
             controller: s("Acme Gardens"),
             postal: s("Acme Gardens Ltd, 1 Green Lane, Leeds LS1 4AP, United Kingdom"),
             reply_address: s("hello@acme.example"),
             purposes: vec![s("our monthly newsletter by e-mail"), s("invitations to open days by e-mail")],
-            answer_link: s("https://consent.acme.example/a/eyJhbGciOiJFZERTQSJ9.sample.answer"),
-            withdraw_link: s("https://consent.acme.example/w/eyJhbGciOiJFZERTQSJ9.sample.withdraw"),
             policy_link: s("https://consent.acme.example/p/acme/3"),
             policy_label: s("Privacy policy of 1 November 2026"),
             deadline: s("15 January 2027"),
+        };
+        let to = Recipient {
+            name: s("Ana"),
+            answer_link: s("https://consent.acme.example/a/eyJhbGciOiJFZERTQSJ9.sample.answer"),
+            withdraw_link: s("https://consent.acme.example/w/eyJhbGciOiJFZERTQSJ9.sample.withdraw"),
             basis: s("You asked for our newsletter on 3 March 2025 on our website."),
         };
-        let german = Self {
+        let german = RepermissionTerms {
             language: s("de"),
-            name: s(""),
             controller: s("Grünwerk GmbH"),
             postal: s("Grünwerk GmbH, Lange Straße 5, 70173 Stuttgart"),
             purposes: vec![s("unser monatlicher Newsletter per E-Mail")],
             policy_label: s("Datenschutzerklärung vom 1. November 2026"),
             deadline: s(""),
-            basis: s("Sie haben unseren Newsletter am 3. März 2025 auf unserer Website bestellt."),
-            ..plain.clone()
+            ..terms.clone()
         };
-        let awkward = Self {
-            name: s("<b>[x](http://evil.example)</b> \r\n & \"Ann\"\u{202e}"),
+        let nameless = Recipient {
+            name: s(""),
+            basis: s("Sie haben unseren Newsletter am 3. März 2025 auf unserer Website bestellt."),
+            ..to.clone()
+        };
+        let awkward = RepermissionTerms {
             controller: s("A & B <Sons>, \"Ltd\""),
             purposes: vec![s("news & <offers>"); 5],
-            basis: s("You are a customer of A & B <Sons>.\nBcc: x"),
-            ..plain.clone()
+            ..terms.clone()
         };
-        vec![plain, german, awkward]
+        let odd = Recipient {
+            name: s("<b>[x](http://evil.example)</b> \r\n & \"Ann\"\u{202e}"),
+            basis: s("You are a customer of A & B <Sons>.\nBcc: x"),
+            ..to.clone()
+        };
+        let of = |terms, to| Self { terms, to };
+        vec![of(terms, to), of(german, nameless), of(awkward, odd)]
     }
 }
 

@@ -256,6 +256,11 @@ impl Values {
         Self(Variable::ALL.map(|variable| one_line(&value_of(variable))))
     }
 
+    /// Takes values that are harmless already, or stand in for such.
+    pub(super) fn made(value_of: impl Fn(Variable) -> String) -> Self {
+        Self(Variable::ALL.map(value_of))
+    }
+
     pub(super) fn get(&self, variable: Variable) -> &str {
         Variable::ALL.iter().position(|v| *v == variable).and_then(|at| self.0.get(at)).map_or("", String::as_str)
     }
@@ -275,12 +280,31 @@ impl Values {
 
 /// Any text as one harmless line: what must not stand in a header becomes a space, an RFC 2047 opening is broken up.
 pub(super) fn one_line(text: &str) -> String {
-    let safe = |c| {
-        if super::wire::is_unsafe_in_header(c) || Variable::of_mark(c).is_some() { ' ' } else { c }
-    };
-    let text: String = text.chars().take(MAX_VALUE).map(safe).collect();
-    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if text.contains("=?") { text.replace("=?", "= ?") } else { text }
+    // Characters of private use stand for variables and gaps.
+    lined(text.chars().map(|c| if matches!(u32::from(c), 0xF_0000..) { ' ' } else { c }))
+}
+
+/// [`one_line`] of a marked text, whose marks stay.
+pub(super) fn one_line_marked(marked: &str) -> String {
+    lined(marked.chars())
+}
+
+fn lined(text: impl Iterator<Item = char>) -> String {
+    let safe = |c| if super::wire::is_unsafe_in_header(c) { ' ' } else { c };
+    let mut out = String::new();
+    for c in text.take(MAX_VALUE).map(safe) {
+        match c {
+            _ if c.is_whitespace() => {
+                if !out.is_empty() && !out.ends_with(' ') {
+                    out.push(' ');
+                }
+            }
+            '?' if out.ends_with('=') => out.push_str(" ?"),
+            c => out.push(c),
+        }
+    }
+    out.truncate(out.trim_end().len());
+    out
 }
 
 #[cfg(test)]

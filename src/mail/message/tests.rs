@@ -19,8 +19,8 @@ fn outgoing() -> Outgoing<'static> {
         to: "ana@example.org",
         reply_to: Some("hello@acme.example"),
         subject: "May we stay in touch?",
-        html: "<p>Hello</p>\n.\n<p>Grüße</p>",
-        text: "Hello\n.\r\nbye\rbye",
+        html: Body::Text("<p>Hello</p>\n.\n<p>Grüße</p>"),
+        text: Body::Text("Hello\n.\r\nbye\rbye"),
         date: 1_795_546_000_123_456,
         message_id: "abc@acme.example",
         boundary_seed: b"mail-1",
@@ -193,7 +193,7 @@ fn message_ids_are_keyed_and_opaque() {
 proptest! {
     #[test]
     fn any_words_give_clean_bytes_or_a_typed_refusal(name in ".{0,80}", subject in ".{0,220}", body in any::<String>()) {
-        let mail = Outgoing { from_name: &name, subject: &subject, text: &body, html: &body, ..outgoing() };
+        let mail = Outgoing { from_name: &name, subject: &subject, text: Body::Text(&body), html: Body::Text(&body), ..outgoing() };
         if let Ok(bytes) = compose(&mail) {
             prop_assert_eq!(check_bytes(&bytes), Ok(()));
             let head_end = bytes.windows(4).position(|w| w == b"\r\n\r\n").unwrap();

@@ -4,10 +4,11 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::mail::default_text::default_repermission_template;
+use crate::mail::template::MailTemplate;
 
 fn default_mails() -> Vec<Rendered> {
     let mails = RepermissionContext::samples();
-    mails.iter().map(|mail| repermission(&default_repermission_template(&mail.language), mail).unwrap()).collect()
+    mails.iter().map(|mail| repermission(&default_repermission_template(&mail.terms.language), mail).unwrap()).collect()
 }
 
 fn confirmations() -> Vec<Rendered> {
@@ -38,11 +39,11 @@ fn a_repermission_mail_always_has_its_four_ways() {
         let mail = repermission(&bare, &context).unwrap();
         for part in [&mail.html, &mail.text] {
             for wanted in [
-                &context.answer_link,
-                &context.withdraw_link,
-                &context.policy_link,
-                &context.reply_address,
-                &context.postal,
+                &context.to.answer_link,
+                &context.to.withdraw_link,
+                &context.terms.policy_link,
+                &context.terms.reply_address,
+                &context.terms.postal,
             ] {
                 assert!(part.contains(wanted), "{wanted}");
             }
@@ -90,7 +91,11 @@ Acme Gardens Ltd
 fn values_that_cannot_be_mailed_are_named() {
     let template = default_repermission_template("en");
     let good = RepermissionContext::samples().remove(0);
-    let link = |link: &str| RepermissionContext { answer_link: link.to_owned(), ..good.clone() };
+    let link = |link: &str| RepermissionContext {
+        to: Recipient { answer_link: link.to_owned(), ..good.to.clone() },
+        ..good.clone()
+    };
+    let terms = |terms: RepermissionTerms| RepermissionContext { terms, ..good.clone() };
     for bad in [
         "",
         "javascript:alert(1)",
@@ -101,9 +106,9 @@ fn values_that_cannot_be_mailed_are_named() {
     ] {
         assert_eq!(repermission(&template, &link(bad)), Err(RenderError::BadLink("answer_link")), "{bad}");
     }
-    let nobody = RepermissionContext { controller: " ".to_owned(), ..good.clone() };
+    let nobody = terms(RepermissionTerms { controller: " ".to_owned(), ..good.terms.clone() });
     assert_eq!(repermission(&template, &nobody), Err(RenderError::Missing("controller")));
-    let nothing = RepermissionContext { purposes: Vec::new(), ..good.clone() };
+    let nothing = terms(RepermissionTerms { purposes: Vec::new(), ..good.terms.clone() });
     assert_eq!(repermission(&template, &nothing), Err(RenderError::Missing("purposes")));
     let unknown = MailTemplate { body: "{{ nmae }}".to_owned(), ..template };
     assert!(matches!(repermission(&unknown, &good), Err(RenderError::Template(_))));
@@ -125,7 +130,8 @@ fn undefined_values_and_endless_work_fail() {
 fn a_name_that_advertises_is_left_out() {
     let template = default_repermission_template("en");
     for name in ["http://evil.example", "Buy at WWW.evil.example", "a@evil.example", "<b>", &"x".repeat(101)] {
-        let context = RepermissionContext { name: name.to_owned(), ..RepermissionContext::samples().remove(0) };
+        let mut context = RepermissionContext::samples().remove(0);
+        context.to.name = name.to_owned();
         assert!(repermission(&template, &context).unwrap().text.starts_with("Hello,\n"), "{name}");
     }
 }
@@ -139,13 +145,14 @@ fn nothing_personal_in_debug() {
 proptest! {
     #[test]
     fn any_name_makes_a_mail_that_composes(name in any::<String>()) {
-        use crate::mail::message::{Kind, Outgoing, compose};
+        use crate::mail::message::{Body, Kind, Outgoing, compose};
         let template = MailTemplate { subject: "{{ name }} {{ greeting }} x".to_owned(), ..default_repermission_template("en") };
-        let context = RepermissionContext { name, ..RepermissionContext::samples().remove(0) };
+        let mut context = RepermissionContext::samples().remove(0);
+        context.to.name = name;
         let mail = repermission(&template, &context).unwrap();
         let bytes = compose(&Outgoing {
             kind: Kind::Confirmation, from_name: "Acme", from_address: "a@acme.example", to: "b@example.org", reply_to: None,
-            subject: &mail.subject, html: &mail.html, text: &mail.text, date: 0, message_id: "m@acme.example",
+            subject: &mail.subject, html: Body::Text(&mail.html), text: Body::Text(&mail.text), date: 0, message_id: "m@acme.example",
             boundary_seed: b"s", smtputf8: false,
         });
         prop_assert!(bytes.is_ok());

@@ -5,7 +5,7 @@ use crate::domain::ids::{CampaignId, ControllerScope};
 use crate::domain::link::LinkAction;
 use crate::mail::phrases::for_language;
 use crate::mail::render::repermission;
-use crate::mail::{MailTemplate, RenderError, Rendered, RepermissionContext};
+use crate::mail::{MailTemplate, Recipient, RenderError, Rendered, RepermissionContext, RepermissionTerms};
 use crate::store::ReadTx;
 use crate::store::campaigns::Campaign;
 
@@ -40,16 +40,18 @@ pub(super) fn render_sample(
     let purposes = tx.purposes_in_order(scope, &campaign.purposes()?)?;
     let phrases = for_language(&notice.wording.language);
     let link = |action: LinkAction| format!("{}/{}/{SAMPLE_TOKEN}", services.base_url, action.path());
-    let context = RepermissionContext {
-        language: notice.wording.language,
+    let to = Recipient {
         name: SAMPLE_NAME.to_owned(),
+        answer_link: link(LinkAction::Answer),
+        withdraw_link: link(LinkAction::Withdraw),
         basis: phrases.basis(BasisKind::Consent.name(), &controller.name, None),
+    };
+    let terms = RepermissionTerms {
+        language: notice.wording.language,
         controller: controller.name,
         postal: sender.postal,
         reply_address: sender.reply_to.unwrap_or(sender.address),
         purposes: purposes.into_iter().map(|purpose| purpose.label).collect(),
-        answer_link: link(LinkAction::Answer),
-        withdraw_link: link(LinkAction::Withdraw),
         policy_link: format!("{}/policies/{}", services.base_url, policy.id),
         policy_label: policy.label,
         deadline: phrases.date(campaign.deadline.micros()).unwrap_or_default(),
@@ -59,7 +61,7 @@ pub(super) fn render_sample(
         preheader: campaign.preheader.clone(),
         body: campaign.body.clone(),
     };
-    repermission(&template, &context).map_err(|error| match error {
+    repermission(&template, &RepermissionContext { terms, to }).map_err(|error| match error {
         RenderError::Layout(_) | RenderError::BadLink(_) => {
             Error::Internal(format!("a sample could not be made: {error}"))
         }

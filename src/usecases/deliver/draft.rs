@@ -28,7 +28,7 @@ use super::super::permission::{OnRecord, fingerprints, judge};
 use super::super::record::Person;
 use super::super::{Error, Services};
 use super::common::Common;
-use render::render;
+use render::{Casts, render};
 
 /// A mail that could be sent, if the gate agrees.
 pub struct Draft {
@@ -105,10 +105,11 @@ pub async fn draft_all(services: &Services, tasks: Vec<Task>, smtputf8: bool) ->
         .await?;
     let house = services.clone();
     let render = move || {
+        let mut casts = Casts::default();
         let draft = |(task, material): (Task, Result<Option<Material>, Error>)| {
             let drafted = material.and_then(|material| {
                 let Some((material, opened)) = material.zip(opened.get(&task.scope())) else { return Ok(None) };
-                make(&house, opened, material, smtputf8).map(|draft| Some(Arc::new(draft)))
+                make(&house, opened, &mut casts, material, smtputf8).map(|draft| Some(Arc::new(draft)))
             });
             (task, drafted)
         };
@@ -226,7 +227,13 @@ impl Batch {
     }
 }
 
-fn make(services: &Services, opened: &Opened, material: Material, smtputf8: bool) -> Result<Draft, Error> {
+fn make(
+    services: &Services,
+    opened: &Opened,
+    casts: &mut Casts,
+    material: Material,
+    smtputf8: bool,
+) -> Result<Draft, Error> {
     let mail = &material.mail;
     let to = material.person.address.as_sent();
     let envelope = Envelope::parse(&material.sender.address, &to)
@@ -239,7 +246,7 @@ fn make(services: &Services, opened: &Opened, material: Material, smtputf8: bool
         // Nothing may be asked: the gate will say why, and no bytes are needed.
         None if material.asked.is_empty() => (Vec::new(), Vec::new(), Vec::new()),
         None => {
-            let (bytes, links) = render(services, &opened.keys, &opened.signer, &material, &to, smtputf8)?;
+            let (bytes, links) = render(services, &opened.keys, &opened.signer, &material, casts, &to, smtputf8)?;
             let sealed = material.person.key.seal("mails", "frozen", mail.id.uuid(), &bytes);
             (bytes, sealed, links)
         }

@@ -1,22 +1,50 @@
 //! Rendering: from what is on record to bytes and links.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use crate::crypto::ControllerKeys;
 use crate::domain::gate::MailKind;
-use crate::domain::ids::LinkId;
+use crate::domain::ids::{CampaignId, LinkId};
 use crate::domain::link::LinkAction;
 use crate::domain::time::Timestamp;
 use crate::links::{Claims, SigningKey};
+use crate::mail::message::Filled;
 use crate::mail::message::{ListId, Unsubscribe};
 use crate::mail::phrases::{Phrases, for_language};
-use crate::mail::render::{confirmation, repermission};
+use crate::mail::render::confirmation;
 use crate::mail::{
-    ConfirmationContext, Kind, MailTemplate, Outgoing, Rendered, RepermissionContext, compose, message_id,
+    Body, Cast, ConfirmationContext, Kind, MailTemplate, Mould, Outgoing, Recipient, RenderError, RepermissionTerms,
+    compose, message_id,
 };
+use crate::store::campaigns::Campaign;
 use crate::store::links::Link;
 use crate::store::policies::PolicyVersion;
 
 use super::super::super::{Error, Services};
 use super::Material;
+
+/// What the mails of a batch have in common, rendered and encoded once: by the round's words, the terms, and whether
+/// people are greeted by name.
+#[derive(Default)]
+pub(super) struct Casts(HashMap<(CampaignId, RepermissionTerms, bool), Cast>);
+
+impl Casts {
+    fn of(&mut self, campaign: &Campaign, terms: RepermissionTerms, named: bool) -> Result<&Cast, RenderError> {
+        match self.0.entry((campaign.id, terms, named)) {
+            Entry::Occupied(known) => Ok(known.into_mut()),
+            Entry::Vacant(place) => {
+                let template = MailTemplate {
+                    subject: campaign.subject_line.clone(),
+                    preheader: campaign.preheader.clone(),
+                    body: campaign.body.clone(),
+                };
+                let cast = Cast::new(Mould::new(&template, &place.key().1, named)?);
+                Ok(place.insert(cast))
+            }
+        }
+    }
+}
 
 /// A link's record and the address that goes into the mail.
 fn link(
@@ -55,6 +83,7 @@ pub(super) fn render(
     keys: &ControllerKeys,
     signer: &SigningKey,
     material: &Material,
+    casts: &mut Casts,
     to: &str,
     smtputf8: bool,
 ) -> Result<(Vec<u8>, Vec<Link>), Error> {
@@ -65,14 +94,17 @@ pub(super) fn render(
     let domain = material.sender.address.rsplit('@').next().unwrap_or("localhost").to_owned();
     let message_id = message_id(keys.names_key().bytes(), material.mail.id.uuid().as_bytes(), &domain);
     let failed = |error: &dyn std::fmt::Display| Error::Internal(format!("a mail could not be made: {error}"));
-    let (rendered, links, withdraw) = match material.mail.kind {
+    let confirmed;
+    let (filled, links, withdraw) = match material.mail.kind {
         MailKind::Confirmation => {
             let end = now.plus(services.rules.confirm_link_ttl);
             let (confirm, confirm_link) = link(services, signer, material, LinkAction::Confirm, Some(end))?;
             let not_me_end = now.plus(services.rules.answer_link_max_ttl);
             let (not_me, not_me_link) = link(services, signer, material, LinkAction::NotMe, Some(not_me_end))?;
             let context = confirmation_context(services, material, phrases, to, labels, end, confirm_link, not_me_link);
-            (confirmation(&context).map_err(|e| failed(&e))?, vec![confirm, not_me], None)
+            confirmed = confirmation(&context).map_err(|e| failed(&e))?;
+            let (text, html) = (Body::Text(&confirmed.text), Body::Text(&confirmed.html));
+            (Filled { subject: confirmed.subject.clone(), text, html }, vec![confirm, not_me], None)
         }
         MailKind::Repermission => {
             let campaign = material
@@ -82,14 +114,11 @@ pub(super) fn render(
             let end = campaign.deadline.min(now.plus(services.rules.answer_link_max_ttl));
             let (answer, answer_link) = link(services, signer, material, LinkAction::Answer, Some(end))?;
             let (stop, withdraw_link) = link(services, signer, material, LinkAction::Withdraw, None)?;
-            let template = MailTemplate {
-                subject: campaign.subject_line.clone(),
-                preheader: campaign.preheader.clone(),
-                body: campaign.body.clone(),
-            };
-            let context =
-                repermission_context(services, material, phrases, labels, end, answer_link, withdraw_link.clone())?;
-            (repermission(&template, &context).map_err(|e| failed(&e))?, vec![answer, stop], Some(withdraw_link))
+            let terms = terms(services, material, phrases, labels, end);
+            let to = recipient(material, phrases, answer_link, withdraw_link)?;
+            let cast = casts.of(campaign, terms, to.is_named()).map_err(|e| failed(&e))?;
+            let filled = cast.fill(&to).map_err(|e| failed(&e))?;
+            (filled, vec![answer, stop], Some(to.withdraw_link))
         }
     };
     let list_id = format!("{}.list-id.{domain}", material.controller.slug);
@@ -101,14 +130,14 @@ pub(super) fn render(
         },
         None => Kind::Confirmation,
     };
-    let Rendered { subject, html, text } = &rendered;
+    let Filled { subject, html, text } = filled;
     let bytes = compose(&Outgoing {
         kind,
         from_name: &material.sender.name,
         from_address: &material.sender.address,
         to,
         reply_to: material.sender.reply_to.as_deref(),
-        subject,
+        subject: &subject,
         html,
         text,
         date: now.micros(),
@@ -153,32 +182,38 @@ fn confirmation_context(
     }
 }
 
-fn repermission_context(
+/// What the mail says to all who are asked for this.
+fn terms(
     services: &Services,
     material: &Material,
     phrases: &Phrases,
     purposes: Vec<String>,
     end: Timestamp,
-    answer_link: String,
-    withdraw_link: String,
-) -> Result<RepermissionContext, Error> {
-    let name = material.person.name()?.map(|name| name.as_str().to_owned()).unwrap_or_default();
-    Ok(RepermissionContext {
+) -> RepermissionTerms {
+    RepermissionTerms {
         language: material.notice.wording.language.clone(),
-        name,
         controller: material.controller.name.clone(),
         postal: material.sender.postal.clone(),
         reply_address: material.sender.reply_to.clone().unwrap_or_else(|| material.sender.address.clone()),
         purposes,
-        answer_link,
-        withdraw_link,
         policy_link: policy_link(services, &material.policy),
         policy_label: phrases.policy_version(&material.policy.label),
         deadline: phrases.date(end.micros()).unwrap_or_default(),
-        basis: phrases.basis(
-            material.basis.map_or("consent", |(kind, _)| kind.name()),
-            &material.controller.name,
-            material.basis.and_then(|(_, collected)| collected).map(|at| at.micros()),
-        ),
-    })
+    }
+}
+
+/// What it says to this person alone.
+fn recipient(
+    material: &Material,
+    phrases: &Phrases,
+    answer_link: String,
+    withdraw_link: String,
+) -> Result<Recipient, Error> {
+    let basis = phrases.basis(
+        material.basis.map_or("consent", |(kind, _)| kind.name()),
+        &material.controller.name,
+        material.basis.and_then(|(_, collected)| collected).map(|at| at.micros()),
+    );
+    let name = material.person.name()?.map(|name| name.as_str().to_owned()).unwrap_or_default();
+    Ok(Recipient { name, answer_link, withdraw_link, basis })
 }
