@@ -3,11 +3,12 @@
 //! characters without left-over bits, and one byte more would take the longest address to 300 characters.
 
 use std::fmt;
+use std::sync::Arc;
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use data_encoding::BASE64URL_NOPAD;
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header};
+use jsonwebtoken::{Algorithm, DecodingKey, Header};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
@@ -27,12 +28,15 @@ pub enum InvalidKey {
     Private,
 }
 
-/// Writes links.
+/// Writes links. The token library reads the private key anew for each signature, which takes as long as the signature
+/// itself; here it is read once, and the library checks what it wrote when the link comes back.
 #[derive(Clone)]
 pub struct SigningKey {
     kid: String,
-    key: EncodingKey,
+    pair: Arc<Ed25519KeyPair>,
     public: [u8; 32],
+    /// The header, encoded, with its dot.
+    head: String,
 }
 
 impl SigningKey {
@@ -55,7 +59,12 @@ impl SigningKey {
         }
         let pair = Ed25519KeyPair::from_pkcs8(pkcs8).map_err(|_| InvalidKey::Private)?;
         let public = pair.public_key().as_ref().try_into().map_err(|_| InvalidKey::Private)?;
-        Ok(Self { kid: kid.to_owned(), key: EncodingKey::from_ed_der(pkcs8), public })
+        let mut header = Header::new(Algorithm::EdDSA);
+        header.typ = Some(TYPE.to_owned());
+        header.kid = Some(kid.to_owned());
+        let header = serde_json::to_vec(&header).expect("a header has no odd keys");
+        let head = format!("{}.", BASE64URL_NOPAD.encode(&header));
+        Ok(Self { kid: kid.to_owned(), pair: Arc::new(pair), public, head })
     }
 
     /// Its id.
@@ -70,16 +79,18 @@ impl SigningKey {
 
     /// Writes a token, well under [`super::MAX_TOKEN`] bytes.
     pub fn sign(&self, claims: &Claims) -> String {
-        let mut header = Header::new(Algorithm::EdDSA);
-        header.typ = Some(TYPE.to_owned());
-        header.kid = Some(self.kid.clone());
         let written = Written {
             aud: claims.action().letter().to_owned(),
             jti: BASE64URL_NOPAD.encode(claims.link().uuid().as_bytes()),
             exp: claims.expires().map(|at| u64::try_from(at.seconds()).unwrap_or(0)),
         };
-        jsonwebtoken::encode(&header, &written, &self.key)
-            .expect("the key was checked when it was made, and this JSON has no odd keys")
+        let claims = serde_json::to_vec(&written).expect("these claims have no odd keys");
+        let mut token = self.head.clone();
+        BASE64URL_NOPAD.encode_append(&claims, &mut token);
+        let signature = self.pair.sign(token.as_bytes());
+        token.push('.');
+        BASE64URL_NOPAD.encode_append(signature.as_ref(), &mut token);
+        token
     }
 }
 
