@@ -32,6 +32,7 @@ pub mod rows;
 mod schema;
 pub mod sheet;
 pub mod sites;
+mod statistics;
 pub mod subjects;
 pub mod suppressions;
 mod types;

@@ -46,6 +46,10 @@ pub(super) async fn round(worker: &Worker) -> Result<(), Error> {
     if given_back > 0 {
         tracing::warn!(tasks = given_back, "took back work whose lease had run out");
     }
+    let grown = services.store.refresh_statistics().await?;
+    if !grown.is_empty() {
+        tracing::debug!(tables = grown.join(", "), "the planner was told how large tables have grown");
+    }
     let mut after = None;
     loop {
         let page = services.store.read(move |tx: &mut ReadTx<'_>| tx.all_controllers(after, 500)).await?;

@@ -305,3 +305,19 @@ mod writers_do_not_wait_for_each_others_counters {
         crate::support::run(Engine::Postgres, body);
     }
 }
+
+both_engines! {
+    async fn the_planner_learns_how_large_tables_have_grown_and_each_once(app: TestApp) {
+        let lines = |n: usize| format!("({n})");
+        let filler = (0..5000).map(lines).collect::<Vec<_>>().join(",");
+        by_hand(&app, &format!("CREATE TABLE grown (n BIGINT PRIMARY KEY); INSERT INTO grown VALUES {filler};")).await;
+        app.services.store.refresh_statistics().await.expect("the first look");
+        let again = app.services.store.refresh_statistics().await.expect("the second look");
+        assert!(again.is_empty(), "{again:?} were known already");
+        if app.engine == Engine::Postgres {
+            let known = "SELECT reltuples::bigint FROM pg_class WHERE relname = 'grown' AND relnamespace = current_schema()::regnamespace";
+            let rows: i64 = client(&app).await.query_one(known, &[]).await.expect("it is there").get(0);
+            assert_eq!(rows, 5000);
+        }
+    }
+}
