@@ -174,8 +174,10 @@ section! {
     claim_batch: usize as Count<usize> = "RECONSENT_OUTBOX_CLAIM_BATCH" or Fixed("256");
     /// Mails handed over and not yet written down, a quarter of them before the relay's answer. A crash may send as many twice.
     mails_in_hand: usize as Count<usize> = "RECONSENT_OUTBOX_MAILS_IN_HAND" or Fixed("80");
-    /// Changes brought to the provider side by side.
+    /// Controllers whose changes are brought to the provider side by side, and calls side by side for one of them.
     sync_workers: usize as Count<usize> = "RECONSENT_OUTBOX_SYNC_WORKERS" or Fixed("4");
+    /// People brought to the provider in one call.
+    sync_batch: usize as Whole<usize, 1, 1000> = "RECONSENT_OUTBOX_SYNC_BATCH" or Fixed("500");
     /// Lists kept in memory between two turns; one of a million rows holds some forty megabytes.
     imports_kept: usize as Whole<usize, 1, 100> = "RECONSENT_OUTBOX_IMPORTS_KEPT" or Fixed("4");
     /// How long such a list is kept.

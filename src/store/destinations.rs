@@ -2,15 +2,22 @@
 //! there. A webhook's secret finds the controller.
 
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Bool, Nullable, Text};
+use diesel::upsert::excluded;
 
 use crate::domain::ids::{ControllerId, ControllerScope, DestinationId, EventId, PurposeId, SubjectId};
 use crate::domain::time::Timestamp;
 
-use super::connection::on;
+use super::bulk::{Bulk, bulk_row};
+use super::connection::{Conn, on};
 use super::dialect::load_locked;
 use super::error::StoreError;
 use super::schema::{destination_lists, destination_states, destinations};
+use super::types::Id;
 use super::{ReadTx, WriteTx};
+
+/// Rows in one statement on SQLite.
+const ROWS: usize = 500;
 
 /// A destination.
 #[derive(Debug, Clone, Queryable, Selectable, Insertable)]
@@ -76,6 +83,22 @@ pub struct DestinationState {
     /// What went wrong last.
     pub last_error: Option<String>,
 }
+
+bulk_row!(DestinationState => "destination_states" {
+    controller_id: Id,
+    subject_id: Id,
+    list_id: Text,
+    active: Bool,
+    set_aside: Bool,
+    event_id: Id,
+    synced_at: BigInt,
+    last_error: Nullable<Text>,
+});
+
+/// What stands now takes the place of what stood.
+const INSTEAD: &str = "ON CONFLICT (controller_id, subject_id, list_id) DO UPDATE SET active = excluded.active, \
+     set_aside = excluded.set_aside, event_id = excluded.event_id, synced_at = excluded.synced_at, \
+     last_error = excluded.last_error";
 
 impl ReadTx<'_> {
     /// A controller's destinations; at most 100.
@@ -178,6 +201,33 @@ impl WriteTx<'_> {
         use destination_lists::dsl as t;
         on!(self.writing(), c => diesel::delete(t::destination_lists.filter(t::controller_id.eq(scope.controller()))
             .filter(t::destination_id.eq(destination))).execute(c))?;
+        Ok(())
+    }
+
+    /// [`Self::save_destination_state`] of many, each person and list once.
+    pub fn save_destination_states(&mut self, states: &[DestinationState]) -> Result<(), StoreError> {
+        use destination_states::dsl as t;
+        match self.writing() {
+            Conn::Sqlite(c) => {
+                for piece in states.chunks(ROWS) {
+                    diesel::insert_into(t::destination_states)
+                        .values(piece)
+                        .on_conflict((t::controller_id, t::subject_id, t::list_id))
+                        .do_update()
+                        .set((
+                            t::active.eq(excluded(t::active)),
+                            t::set_aside.eq(excluded(t::set_aside)),
+                            t::event_id.eq(excluded(t::event_id)),
+                            t::synced_at.eq(excluded(t::synced_at)),
+                            t::last_error.eq(excluded(t::last_error)),
+                        ))
+                        .execute(&mut **c)?;
+                }
+            }
+            Conn::Postgres(c) => {
+                Bulk::default().insert(states, INSTEAD).execute(c)?;
+            }
+        }
         Ok(())
     }
 

@@ -12,18 +12,16 @@ use crate::usecases::campaigns::freeze_chunk;
 use crate::usecases::refresh::refresh_chunk;
 use crate::usecases::remap::{Piece, remap_chunk};
 use crate::usecases::reseal::Resealing;
-use crate::usecases::sync::{Synced, sync_subject};
 
 use super::Worker;
 use super::imports::import;
 
-/// Carries one claimed task out and settles it. Mails have a lane of their own.
+/// Carries one claimed task out and settles it. Mails and people to be brought in step have lanes of their own.
 pub(super) async fn carry_out(worker: &Worker, task: Task) {
     let (inner, claim) = (worker.clone(), task.clone());
     let work = async move {
         match claim.kind {
-            TaskKind::Mail => Ok(()),
-            TaskKind::Sync => sync(&inner, &claim).await,
+            TaskKind::Mail | TaskKind::Sync => Ok(()),
             TaskKind::Import => import(&inner, &claim).await,
             TaskKind::Launch => launch(&inner, &claim).await,
             TaskKind::Refresh => refresh(&inner, &claim).await,
@@ -46,8 +44,8 @@ pub(super) async fn guarded(
         Err(_) => "the work panicked".to_owned(),
     };
     tracing::error!(kind = task.kind.name(), reference = %task.reference, attempts = task.attempts, error = failure, "a task failed");
-    // A change for a destination may be a stop: it is never given up by itself.
-    let never_given_up = matches!(task.kind, TaskKind::Sync | TaskKind::Remap);
+    // People who are taken off a list by it may have stopped: it is never given up by itself.
+    let never_given_up = matches!(task.kind, TaskKind::Remap);
     let most = if never_given_up { u32::MAX } else { worker.settings.mail_attempts };
     if let Err(error) = put_back(worker, task, worker.back_off(task.attempts), most, &failure).await {
         // The lease runs out by itself.
@@ -56,7 +54,13 @@ pub(super) async fn guarded(
 }
 
 /// Back to the queue after `delay`, or parked when it has been tried often enough.
-async fn put_back(worker: &Worker, task: &Task, delay: Duration, most: u32, error: &str) -> Result<(), Error> {
+pub(super) async fn put_back(
+    worker: &Worker,
+    task: &Task,
+    delay: Duration,
+    most: u32,
+    error: &str,
+) -> Result<(), Error> {
     let parked = u32::try_from(task.attempts).unwrap_or(0) >= most;
     let state = if parked { TaskState::Parked } else { TaskState::Queued };
     let (due, task, error) = (worker.services.clock.now().plus(delay), task.clone(), error.to_owned());
@@ -90,23 +94,6 @@ pub(super) async fn finish(worker: &Worker, task: &Task) -> Result<(), Error> {
             tx.finish(&task, now).map(|_| ()).map_err(Error::from)
         })
         .await
-}
-
-async fn sync(worker: &Worker, task: &Task) -> Result<(), Error> {
-    let (outcome, label) = match sync_subject(&worker.services, &worker.provider, task).await? {
-        Synced::Done => (finish(worker, task).await, "done"),
-        Synced::Waiting(wait) => (postpone(worker, task, wait).await, "waiting"),
-        // A stop must reach the destination however long that is down: it is tried until it is done, and never parked
-        // for what may pass (WD-02). Metrics show how old the work is.
-        Synced::Later(wait, text) => {
-            let delay = worker.back_off(task.attempts).max(wait.unwrap_or(Duration::ZERO));
-            (put_back(worker, task, delay, u32::MAX, &text).await, "later")
-        }
-        // Attempts do not help: a person has to look.
-        Synced::Stuck(text) => (put_back(worker, task, Duration::ZERO, 0, &text).await, "stuck"),
-    };
-    metrics::counter!("reconsent_sync_total", "outcome" => label).increment(1);
-    outcome
 }
 
 /// Long work goes piece by piece under a lease that is lengthened between pieces; a piece and its progress are one

@@ -8,6 +8,7 @@ mod handlers;
 mod imports;
 mod mails;
 pub mod retry;
+mod sync;
 mod timetable;
 
 use std::sync::Arc;
@@ -66,8 +67,10 @@ pub struct WorkerSettings {
     /// Mails handed over and not yet written down, at once; a quarter of them before the relay's answer. A crash may send
     /// as many twice.
     pub mails_in_hand: usize,
-    /// People brought in step at once.
+    /// Controllers whose people are brought in step at once, and calls at once for one of them.
     pub sync_workers: usize,
+    /// People brought in step together: rows of one import.
+    pub sync_batch: usize,
     /// How long a list is read while others wait.
     pub import_turn: Duration,
     /// Lists kept in memory between two turns.
@@ -110,6 +113,7 @@ impl Default for WorkerSettings {
             claim_batch: 256,
             mails_in_hand: 80,
             sync_workers: 4,
+            sync_batch: 500,
             import_turn: Duration::from_secs(5),
             imports_kept: 4,
             imports_kept_for: Duration::from_secs(600),
@@ -159,7 +163,7 @@ impl Worker {
         } else {
             tracing::warn!("no mail relay is configured: mails wait in the outbox");
         }
-        lanes.spawn(self.clone().lane(TaskKind::Sync, self.settings.sync_workers, stop.clone()));
+        lanes.spawn(sync::lane(self.clone(), stop.clone()));
         for (kind, hands) in [
             (TaskKind::Import, self.settings.import_workers),
             (TaskKind::Launch, self.settings.launch_workers),

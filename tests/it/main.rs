@@ -39,4 +39,5 @@ mod smtp_relay;
 mod stop_page;
 mod store;
 mod throttles;
+mod together;
 mod webhook;

@@ -1,7 +1,9 @@
 //! Keeping destinations in step: confirmed people, and only they, are active there (PR-08 to PR-10). One task per
 //! person says "bring this person in step"; what it does is read from the record at that moment, so later changes are
-//! merged, order is kept, and a withdrawal overtakes an add that has not been made yet.
+//! merged, order is kept, and a withdrawal overtakes an add that has not been made yet. Adds of many people are made in
+//! one call ([`sync_people`]); whoever is taken off is taken off alone.
 
+mod many;
 mod outcome;
 mod plan;
 
@@ -10,14 +12,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::campaign_monitor::{
-    Account, Admission, Breaker, BreakerSettings, Client, ClientSettings, Credentials, Secret, Verdict,
+    Account, Admission, Breaker, BreakerSettings, CallError, Client, ClientSettings, Credentials, Secret, Verdict,
 };
-use crate::domain::ids::{DestinationId, SubjectId};
+use crate::domain::ids::DestinationId;
 use crate::store::WriteTx;
 use crate::store::destinations::{Destination, DestinationState};
 use crate::store::outbox::Task;
 
 use super::{Error, Services};
+pub use many::{Together, sync_people};
 pub(super) use plan::stood_for;
 use plan::{Plan, Step};
 
@@ -122,22 +125,18 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Brings one person in step at every list. The task is the claim under which this runs; it is not finished here.
-pub async fn sync_subject(services: &Services, provider: &Provider, task: &Task) -> Result<Synced, Error> {
-    let plan = plan::read(services, task.scope(), SubjectId::from_uuid(task.reference.uuid())).await?;
-    let Some(plan) = plan else { return Ok(Synced::Done) };
-    let mut worst = Synced::Done;
-    for step in &plan.steps {
-        let outcome = take_step(services, provider, task, &plan, step).await?;
-        worst = match (worst, outcome) {
-            (worst, Synced::Done) => worst,
-            (Synced::Stuck(text), _) => Synced::Stuck(text),
+impl Synced {
+    /// What a person has come to, of whom one list has come to this and another to that.
+    fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (this, Self::Done) => this,
+            (Self::Stuck(text), _) => Self::Stuck(text),
             (_, other) => other,
-        };
+        }
     }
-    Ok(worst)
 }
 
+/// Makes one step that concerns this person alone: they are taken off a list.
 async fn take_step(
     services: &Services,
     provider: &Provider,
@@ -148,49 +147,62 @@ async fn take_step(
     let now_ms = u64::try_from(services.clock.now().micros() / 1000).unwrap_or(0);
     let permit = match provider.admit(step.destination.id, now_ms) {
         Admission::Go(permit) => permit,
-        Admission::Wait { until_ms } => {
-            let wait = Duration::from_millis(until_ms.saturating_sub(now_ms));
-            return Ok(Synced::Waiting(wait));
-        }
+        Admission::Wait { until_ms } => return Ok(Synced::Waiting(until(until_ms, now_ms))),
     };
     let client = provider.client(&step.destination.base_url)?;
     let credentials = credentials(services, &step.destination).await?;
     let account = client.account(&credentials);
     let hold = outcome::Hold { services, task, lease: provider.settings.lease };
-    // What is about to be brought about is on disk before the call, so that a lost answer leaves a trace (section 7).
-    let mut step_now = Progress { set_aside: step.set_aside, active: step.row.is_some() || step.was_active };
-    let result = match &step.row {
-        Some(row) => match hold.confirm(step, Some(state(services, task, plan, step, step_now, Some(ADDING)))).await {
-            Ok(()) => outcome::add(services, &hold, &account, plan, step, row).await,
-            Err(trouble) => Err(trouble),
-        },
-        None => take_off(services, &hold, &account, plan, step, &mut step_now).await,
-    };
+    let mut progress = Progress { set_aside: step.set_aside, active: step.was_active };
+    let result = take_off(services, &hold, &account, plan, step, &mut progress).await;
     let failed = matches!(&result, Err(outcome::Trouble::Call(error)) if error.counts_against_breaker());
     provider.report(step.destination.id, permit, failed, now_ms);
+    conclude(services, &hold, plan, step, progress, result).await
+}
+
+fn until(until_ms: u64, now_ms: u64) -> Duration {
+    Duration::from_millis(until_ms.saturating_sub(now_ms))
+}
+
+/// Notes what a step has come to.
+async fn conclude(
+    services: &Services,
+    hold: &outcome::Hold<'_>,
+    plan: &Plan,
+    step: &Step,
+    progress: Progress,
+    result: Result<bool, outcome::Trouble>,
+) -> Result<Synced, Error> {
+    let note = |progress: Progress, trouble: Option<&str>| {
+        save(hold, state(services, hold.task, plan, step, progress, trouble))
+    };
     match result {
         Ok(active) => {
-            let done = Progress { active, set_aside: !active && step_now.set_aside };
-            save(&hold, state(services, task, plan, step, done, None)).await?;
+            note(Progress { active, set_aside: !active && progress.set_aside }, None).await?;
             Ok(Synced::Done)
         }
         Err(outcome::Trouble::Call(error)) => {
-            let text = error.to_string();
             // What stands there is not known: the intention stays on record, and the next attempt repeats it.
-            save(&hold, state(services, task, plan, step, step_now, Some(&text))).await?;
-            Ok(match error.verdict() {
-                Verdict::Done => Synced::Done,
-                Verdict::Retry { after } => Synced::Later(after, text),
-                Verdict::NeedsPerson(reason) => Synced::Stuck(format!("{reason:?}: {text}")),
-                Verdict::TheyStopped { code } => Synced::Stuck(format!("refused there with code {code}")),
-            })
+            note(progress, Some(&error.to_string())).await?;
+            Ok(after(&error))
         }
         Err(outcome::Trouble::Stuck(text)) => {
-            save(&hold, state(services, task, plan, step, step_now, Some(&text))).await?;
+            note(progress, Some(&text)).await?;
             Ok(Synced::Stuck(text))
         }
         Err(outcome::Trouble::Changed) => Ok(Synced::Waiting(Duration::ZERO)),
         Err(outcome::Trouble::House(error)) => Err(error),
+    }
+}
+
+/// What follows from a call that failed.
+fn after(error: &CallError) -> Synced {
+    let text = error.to_string();
+    match error.verdict() {
+        Verdict::Done => Synced::Done,
+        Verdict::Retry { after } => Synced::Later(after, text),
+        Verdict::NeedsPerson(reason) => Synced::Stuck(format!("{reason:?}: {text}")),
+        Verdict::TheyStopped { code } => Synced::Stuck(format!("refused there with code {code}")),
     }
 }
 

@@ -49,23 +49,22 @@ impl From<Error> for Trouble {
     }
 }
 
-/// Makes the person active; says whether they are in the end.
-pub async fn add(
+/// What came of a person's row in an import: says whether they are active there in the end.
+pub async fn added(
     services: &Services,
     hold: &Hold<'_>,
     account: &Account<'_>,
     plan: &Plan,
     step: &Step,
     row: &NewSubscriber,
+    result: RowResult,
 ) -> Result<bool, Trouble> {
-    let rows = std::slice::from_ref(row);
-    let outcome = account.import(&step.list_id, rows, false).await?;
-    let code = match outcome.result_of(&row.email_address) {
+    let code = match result {
         RowResult::Written => return Ok(true),
         RowResult::Unclear => return Err(Trouble::Stuck("the import's answer leaves the row open".to_owned())),
         RowResult::Refused { code } => code,
     };
-    match outcome.result_of(&row.email_address).verdict() {
+    match result.verdict() {
         Verdict::TheyStopped { code } => they_stopped(services, hold, account, plan, step, row, code).await,
         Verdict::Done => Ok(true),
         Verdict::Retry { .. } | Verdict::NeedsPerson(_) => {

@@ -1,12 +1,16 @@
 //! What is to be done at each list for one person, read from the record.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use crate::campaign_monitor::{ConsentToTrack, FieldValue, NewSubscriber, Zone};
+use crate::crypto::ControllerKeys;
 use crate::domain::consent::Standing;
-use crate::domain::ids::{ControllerScope, EventId, PurposeId, SubjectId};
-use crate::domain::purpose::PurposeKind;
+use crate::domain::ids::{ControllerScope, EventId, PolicyVersionId, PurposeId, SubjectId};
+use crate::domain::purpose::{Purpose, PurposeKind};
 use crate::domain::time::Timestamp;
 use crate::store::consents::Consent;
-use crate::store::destinations::{Destination, DestinationState};
+use crate::store::destinations::{Destination, DestinationList, DestinationState};
 use crate::store::former_lists::FormerList;
 use crate::store::{ReadTx, StoreError};
 
@@ -59,43 +63,94 @@ pub struct Step {
     pub stopped_by_us: Option<Timestamp>,
 }
 
-/// Reads what is to be done; nothing when there is nobody, or nothing to do.
-pub async fn read(services: &Services, scope: ControllerScope, subject: SubjectId) -> Result<Option<Plan>, Error> {
+/// What all people of a controller have in common, read once for many.
+struct Common {
+    lists: Vec<DestinationList>,
+    former: Vec<FormerList>,
+    destinations: Vec<Destination>,
+    purposes: Vec<Purpose>,
+    policies: HashMap<PolicyVersionId, String>,
+}
+
+impl Common {
+    fn read(tx: &mut ReadTx<'_>, scope: ControllerScope, most_former: i64) -> Result<Self, StoreError> {
+        Ok(Self {
+            lists: tx.destination_lists(scope)?,
+            former: tx.former_lists(scope, most_former)?,
+            destinations: tx.destinations(scope)?,
+            purposes: tx.purposes(scope)?,
+            policies: HashMap::new(),
+        })
+    }
+
+    /// A policy version's label.
+    fn label(&mut self, tx: &mut ReadTx<'_>, scope: ControllerScope, id: PolicyVersionId) -> Result<&str, StoreError> {
+        match self.policies.entry(id) {
+            Entry::Occupied(known) => Ok(known.into_mut()),
+            Entry::Vacant(place) => Ok(place.insert(tx.policy_version(scope, id)?.label)),
+        }
+    }
+}
+
+/// People whose plans are read in one go: a connection for reading is held for so long.
+const AT_ONCE: usize = 100;
+
+/// Reads what is to be done for each of these people, in their order; nothing where there is nobody, or nothing to do.
+pub async fn read(
+    services: &Services,
+    scope: ControllerScope,
+    people: &[SubjectId],
+) -> Result<Vec<Result<Option<Plan>, Error>>, Error> {
     let keys = services.keys.of(scope).await?;
     let (now, most_former) = (services.clock.now(), services.rules.limits.former_lists);
-    services
-        .store
-        .read(move |tx: &mut ReadTx<'_>| {
-            let row = match tx.subject(scope, subject) {
-                Ok(row) if row.erased_at.is_none() => row,
-                Ok(_) | Err(StoreError::NotFound) => return Ok(None),
-                Err(error) => return Err(error.into()),
-            };
-            let person = Person::open(scope, &keys, row)?;
-            let states = tx.destination_states(scope, subject)?;
-            let places = places(tx, scope, most_former, &states)?;
-            if places.is_empty() {
-                return Ok(None);
-            }
-            let consents = tx.consents_of(scope, subject)?;
-            // A stop on the list counts even where no consent was changed by it, as staff may enter one for an address.
-            let mut suppressed = Vec::new();
-            for consent in &consents {
-                if person.suppression(tx, &keys, consent.purpose_id)?.is_some() {
-                    suppressed.push(consent.purpose_id);
-                }
-            }
-            let mut steps = Vec::new();
-            for place in places {
-                if let Some(step) = step(tx, &person, place, &consents, &suppressed, now)? {
-                    steps.push(step);
-                }
-            }
-            // Nobody is taken off a list before they were brought to the one in its place.
-            steps.sort_by_key(|step| step.row.is_none());
-            Ok(Some(Plan { scope, subject, address: person.address.as_sent(), steps }))
-        })
-        .await
+    let mut plans = Vec::with_capacity(people.len());
+    for some in people.chunks(AT_ONCE) {
+        let (some, keys) = (some.to_vec(), keys.clone());
+        let read = move |tx: &mut ReadTx<'_>| {
+            let mut common = Common::read(tx, scope, most_former)?;
+            Ok::<_, Error>(some.into_iter().map(|id| plan(tx, &mut common, &keys, scope, id, now)).collect::<Vec<_>>())
+        };
+        plans.extend(services.store.read(read).await?);
+    }
+    Ok(plans)
+}
+
+fn plan(
+    tx: &mut ReadTx<'_>,
+    common: &mut Common,
+    keys: &ControllerKeys,
+    scope: ControllerScope,
+    subject: SubjectId,
+    now: Timestamp,
+) -> Result<Option<Plan>, Error> {
+    let row = match tx.subject(scope, subject) {
+        Ok(row) if row.erased_at.is_none() => row,
+        Ok(_) | Err(StoreError::NotFound) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let person = Person::open(scope, keys, row)?;
+    let states = tx.destination_states(scope, subject)?;
+    let places = places(common, &states)?;
+    if places.is_empty() {
+        return Ok(None);
+    }
+    let consents = tx.consents_of(scope, subject)?;
+    // A stop on the list counts even where no consent was changed by it, as staff may enter one for an address.
+    let mut suppressed = Vec::new();
+    for consent in &consents {
+        if person.suppression(tx, keys, consent.purpose_id)?.is_some() {
+            suppressed.push(consent.purpose_id);
+        }
+    }
+    let mut steps = Vec::new();
+    for place in places {
+        if let Some(step) = step(tx, common, &person, place, &consents, &suppressed, now)? {
+            steps.push(step);
+        }
+    }
+    // Nobody is taken off a list before they were brought to the one in its place.
+    steps.sort_by_key(|step| step.row.is_none());
+    Ok(Some(Plan { scope, subject, address: person.address.as_sent(), steps }))
 }
 
 /// A list that the person may have to do with.
@@ -110,15 +165,9 @@ struct Place {
 }
 
 /// The lists that purposes are kept on, and those given up on which the person is on record.
-fn places(
-    tx: &mut ReadTx<'_>,
-    scope: ControllerScope,
-    most: i64,
-    states: &[DestinationState],
-) -> Result<Vec<Place>, Error> {
-    let lists = tx.destination_lists(scope)?;
-    let former = if states.is_empty() { Vec::new() } else { tx.former_lists(scope, most)? };
-    let destinations = tx.destinations(scope)?;
+fn places(common: &Common, states: &[DestinationState]) -> Result<Vec<Place>, Error> {
+    let Common { lists, destinations, .. } = common;
+    let former: &[FormerList] = if states.is_empty() { &[] } else { &common.former };
     let mut places: Vec<Place> = Vec::new();
     let known = lists.iter().map(|list| (list.destination_id, &list.list_id));
     for (destination, list_id) in known.chain(former.iter().map(|list| (list.destination_id, &list.list_id))) {
@@ -144,6 +193,7 @@ pub fn stood_for(state: &DestinationState, former: &FormerList) -> bool {
 
 fn step(
     tx: &mut ReadTx<'_>,
+    common: &mut Common,
     person: &Person,
     place: Place,
     consents: &[Consent],
@@ -175,7 +225,7 @@ fn step(
     let given_at = valid.iter().chain(&standing).map(|consent| given(tx, person, consent));
     let given_at = given_at.collect::<Result<Vec<_>, Error>>()?.into_iter().max();
     let row = if wanted {
-        Some(subscriber(tx, person, &destination, &valid, consents, given_at.unwrap_or(now), now)?)
+        Some(subscriber(tx, common, person, &destination, &valid, consents, given_at.unwrap_or(now), now)?)
     } else {
         None
     };
@@ -207,8 +257,10 @@ fn given(tx: &mut ReadTx<'_>, person: &Person, consent: &Consent) -> Result<Time
 }
 
 /// The row that makes the person active there, with the proof in custom fields.
+#[allow(clippy::too_many_arguments, reason = "each is a part of the row")]
 fn subscriber(
     tx: &mut ReadTx<'_>,
+    common: &mut Common,
     person: &Person,
     destination: &Destination,
     valid: &[&Consent],
@@ -216,7 +268,9 @@ fn subscriber(
     given_at: Timestamp,
     now: Timestamp,
 ) -> Result<NewSubscriber, Error> {
-    let known = tx.purposes(person.scope)?;
+    let policy = valid.iter().filter_map(|consent| consent.policy_version_id).max();
+    let policy = policy.map(|id| common.label(tx, person.scope, id).map(short)).transpose()?;
+    let known = &common.purposes;
     let tracked = known
         .iter()
         .filter(|purpose| purpose.kind == PurposeKind::Tracking)
@@ -226,8 +280,6 @@ fn subscriber(
         .filter(|purpose| valid.iter().any(|c| c.purpose_id == purpose.id))
         .map(|p| p.slug.as_str())
         .collect();
-    let policy = valid.iter().filter_map(|consent| consent.policy_version_id).max();
-    let policy = policy.map(|id| tx.policy_version(person.scope, id)).transpose()?;
     let unfit = |error: &dyn std::fmt::Display| Error::Internal(format!("a custom field does not fit: {error}"));
     let zone = Zone::named(&destination.time_zone).map_err(|e| unfit(&e))?;
     let day = zone.day_of(given_at.micros()).map_err(|e| unfit(&e))?;
@@ -237,7 +289,7 @@ fn subscriber(
         FieldValue::text(BASIS, "consent").map_err(|e| unfit(&e))?,
     ];
     if let Some(policy) = policy {
-        fields.push(FieldValue::text(POLICY_VERSION, &short(&policy.label)).map_err(|e| unfit(&e))?);
+        fields.push(FieldValue::text(POLICY_VERSION, &policy).map_err(|e| unfit(&e))?);
     }
     Ok(NewSubscriber {
         email_address: person.address.as_sent(),
