@@ -4,13 +4,12 @@
 use std::time::{Duration, Instant};
 
 use reconsent::mail::{Envelope, Outcome as Handed, Relay, RelaySettings};
-use reqwest::Method;
-use serde_json::{Value, json};
 use support::cluster::Cluster;
 use support::house::{Engine, Ground, House};
 use support::options::Options;
 use support::process::{self, Used};
-use support::shop::{PURPOSE, Shop};
+use support::round::{launch, read_list, wait};
+use support::shop::Shop;
 use support::sink::Sink;
 use support::table::{Table, median, spread};
 use support::{Outcome, fault};
@@ -103,49 +102,6 @@ async fn one_run(engine: Engine, cluster: Option<&Cluster>, members: usize) -> O
     })
 }
 
-/// Uploads a list and waits until it has been read.
-async fn read_list(house: &House, shop: &Shop, members: usize) -> Outcome<String> {
-    let mut list = "email,name,collected_at\n".to_owned();
-    for n in 0..members {
-        list.push_str(&format!("asked{n:07}@example.org,Robin Example {n},2026-03-01\n"));
-    }
-    let declared = format!(
-        "/v1/imports?kind=contacts&purposes={PURPOSE}&name=list&basis=consent&how=shop%20till&statement=ours&attester=A"
-    );
-    let import = text(&house.upload(&declared, &shop.token, "text/csv", list.into_bytes()).await?, "id")?;
-    let path = format!("/v1/imports/{import}");
-    wait(house, shop, &path, |seen| match seen["status"].as_str() {
-        Some("failed") => fault(format!("the list was not read: {seen}")),
-        status => Ok(status == Some("done")),
-    })
-    .await?;
-    Ok(import)
-}
-
-/// Launches a round over the list and waits until its audience is frozen.
-async fn launch(house: &House, shop: &Shop, import: &str) -> Outcome<String> {
-    let round = json!({
-        "name": "May we still write to you?", "purposes": [PURPOSE], "import_ids": [import],
-        "notice_id": shop.notice, "sender_id": shop.sender, "deadline": "2027-06-30T00:00:00Z",
-    });
-    let campaign = text(&house.api(Method::POST, "/v1/campaigns", &shop.token, Some(round)).await?, "id")?;
-    house.api(Method::POST, &format!("/v1/campaigns/{campaign}/launch"), &shop.token, Some(json!({}))).await?;
-    wait(house, shop, &format!("/v1/campaigns/{campaign}"), |seen| Ok(seen["frozen_at"].is_string())).await?;
-    Ok(campaign)
-}
-
-/// Looks at a path until what it answers is as wanted.
-async fn wait(house: &House, shop: &Shop, path: &str, wanted: impl Fn(&Value) -> Outcome<bool>) -> Outcome<()> {
-    let began = Instant::now();
-    while began.elapsed() < Duration::from_secs(1800) {
-        if wanted(&house.api(Method::GET, path, &shop.token, None).await?)? {
-            return Ok(());
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    fault(format!("{path} is not as wanted after half an hour"))
-}
-
 /// From the first mail to the last.
 async fn until_all_came(sink: &Sink, members: u64) -> Outcome<Duration> {
     let (mut seen, mut since) = (0, Instant::now());
@@ -193,13 +149,6 @@ async fn bare(bytes: &[u8], members: usize) -> Outcome<f64> {
         hand.await??;
     }
     Ok(members as f64 / began.elapsed().as_secs_f64())
-}
-
-fn text(answer: &Value, field: &str) -> Outcome<String> {
-    match answer[field].as_str() {
-        Some(text) => Ok(text.to_owned()),
-        None => fault(format!("an answer has no {field}: {answer}")),
-    }
 }
 
 fn print(members: usize, runs: &[Sent]) {

@@ -4,18 +4,15 @@
 use std::time::Duration;
 
 use support::cluster::Cluster;
+use support::fill::fill;
 use support::house::{Engine, Ground};
 use support::load::{self, Load};
 use support::options::Options;
-use support::rows_postgres::Shape;
 use support::shop::Shop;
 use support::table::{Table, spread};
 use support::{Outcome, process, rows_postgres, rows_sqlite};
 
 mod support;
-
-/// What stands on record: people, events, and where they stand.
-const TABLES: [&str; 3] = ["subjects", "consent_events", "consents"];
 
 fn main() -> Outcome<()> {
     let options = Options::read();
@@ -63,18 +60,5 @@ async fn measure(engine: Engine, options: &Options) -> Outcome<()> {
         process::load(),
     ]);
     table.print();
-    Ok(())
-}
-
-async fn fill(engine: Engine, database: &str, events: usize) -> Outcome<()> {
-    let (database, time) = (database.to_owned(), Duration::from_secs(1800));
-    let (written, took) = match engine {
-        Engine::Postgres => rows_postgres::write(&database, &TABLES, Shape::One, 512, events, time).await?,
-        Engine::Sqlite => {
-            let work = move || rows_sqlite::write(&database, &TABLES, 512, events, time);
-            tokio::task::spawn_blocking(work).await??
-        }
-    };
-    println!("{written} people with an event each, written in {:.0} s\n", took.as_secs_f64());
     Ok(())
 }

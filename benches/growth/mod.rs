@@ -2,6 +2,8 @@
 //! are called.
 #![allow(dead_code, reason = "what is here is for all of them; not every one uses all of it")]
 
+pub mod generator;
+
 use std::sync::Arc;
 
 use reconsent::cli::clock::SystemClock;

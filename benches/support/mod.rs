@@ -4,11 +4,13 @@
 
 pub mod bytes;
 pub mod cluster;
+pub mod fill;
 pub mod house;
 pub mod library;
 pub mod load;
 pub mod options;
 pub mod process;
+pub mod round;
 pub mod rows;
 pub mod rows_postgres;
 pub mod rows_sqlite;

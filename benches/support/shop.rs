@@ -40,8 +40,12 @@ fn text(answer: &Value, field: &str) -> Outcome<String> {
 impl Shop {
     /// Makes the controller on the command line, before the service runs: its id and token.
     pub fn controller(ground: &Ground) -> Outcome<(String, String)> {
-        let made =
-            ground.run(&["controller", "create", "--slug", "acme", "--name", "Acme", "--with-token", "--json"])?;
+        Self::another(ground, "acme")
+    }
+
+    /// Makes a controller with this short name.
+    pub fn another(ground: &Ground, slug: &str) -> Outcome<(String, String)> {
+        let made = ground.run(&["controller", "create", "--slug", slug, "--name", "Acme", "--with-token", "--json"])?;
         let made: Value = serde_json::from_str(&made)?;
         Ok((text(&made, "id")?, text(&made, "token")?))
     }

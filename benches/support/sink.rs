@@ -10,6 +10,9 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::Outcome;
 
+/// What the addresses of single mails begin with whose moment is wanted.
+pub const AWAITED: &str = "awaited";
+
 /// What has come in.
 #[derive(Default)]
 struct Caught {
@@ -18,6 +21,7 @@ struct Caught {
     connections: AtomicU64,
     first: Mutex<Option<(Instant, Vec<u8>)>>,
     last: Mutex<Option<Instant>>,
+    awaited: Mutex<Vec<(String, Instant)>>,
 }
 
 /// A running sink; it ends with its runtime.
@@ -61,6 +65,11 @@ impl Sink {
     /// When the first mail was taken, and its bytes.
     pub fn first(&self) -> Option<(Instant, Vec<u8>)> {
         self.caught.first.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The mails to addresses that begin with [`AWAITED`], and when each came.
+    pub fn awaited(&self) -> Vec<(String, Instant)> {
+        self.caught.awaited.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// When the last mail was taken.
@@ -126,6 +135,14 @@ impl Caught {
         if self.mails.fetch_add(1, Ordering::Relaxed) == 0 {
             let bytes = mail.strip_suffix(b".\r\n").unwrap_or(mail).to_vec();
             *self.first.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, bytes));
+        }
+        let head = mail.get(..2000).unwrap_or(mail);
+        let to = format!("\r\nTo: {AWAITED}");
+        if let Some(at) = head.windows(to.len()).position(|bytes| bytes == to.as_bytes()) {
+            let rest = &head[at + 6..];
+            let end = rest.iter().position(|byte| *byte == b'\r').unwrap_or(rest.len());
+            let address = String::from_utf8_lossy(&rest[..end]).into_owned();
+            self.awaited.lock().unwrap_or_else(PoisonError::into_inner).push((address, now));
         }
         self.bytes.fetch_add(mail.len() as u64, Ordering::Relaxed);
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);

@@ -105,9 +105,9 @@ section! {
     /// Stops of one delivery of the provider's webhook in one commit.
     webhook_stops: usize as Whole<usize, 1, 1_000> = "RECONSENT_PIECES_WEBHOOK_STOPS" or Fixed("100");
     /// People in one commit after the list that a purpose is kept on has changed.
-    remap: i64 as Whole<i64, 1, 1_000> = "RECONSENT_PIECES_REMAP" or Fixed("200");
+    remap: i64 as Whole<i64, 1, 1_000> = "RECONSENT_PIECES_REMAP" or Fixed("500");
     /// Such people of one controller that may wait to be brought in step at once.
-    remap_ahead: i64 as Whole<i64, 1, 100_000> = "RECONSENT_PIECES_REMAP_AHEAD" or Fixed("400");
+    remap_ahead: i64 as Whole<i64, 1, 100_000> = "RECONSENT_PIECES_REMAP_AHEAD" or Fixed("2000");
     /// Rows in one commit when a key is rotated.
     reseal: i64 as Whole<i64, 1, 1_000> = "RECONSENT_PIECES_RESEAL" or Fixed("200");
     /// Pieces of uploads in one such commit.

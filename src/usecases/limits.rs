@@ -137,9 +137,9 @@ pub struct Pieces {
     pub confirmed: i64,
     /// Stops of one delivery of the provider's webhook in one commit: 100.
     pub webhook_stops: usize,
-    /// People brought in step in one commit after a purpose's list has changed: 200.
+    /// People brought in step in one commit after a purpose's list has changed: 500, as many as go there in one call.
     pub remap: i64,
-    /// Such people that may wait at once for one controller: 400.
+    /// Such people that may wait at once for one controller: 2,000.
     pub remap_ahead: i64,
     /// Rows sealed anew in one commit: 200.
     pub reseal: i64,
@@ -162,8 +162,8 @@ impl Default for Pieces {
             refresh: 200,
             confirmed: 1000,
             webhook_stops: 100,
-            remap: 200,
-            remap_ahead: 400,
+            remap: 500,
+            remap_ahead: 2000,
             reseal: 200,
             reseal_uploads: 4,
             suppression_pages: 10,

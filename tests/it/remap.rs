@@ -1,6 +1,8 @@
 //! A purpose's list changes: confirmed people are brought to the new one and leave the old one, and nobody's stop gets
 //! lost on the way, nor is one made up.
 
+use std::sync::Arc;
+
 use reconsent::domain::ids::{PurposeId, SubjectId};
 use reconsent::domain::task::TaskKind;
 use reconsent::sandbox::campaign_monitor::State;
@@ -8,6 +10,7 @@ use reconsent::store::destinations::DestinationList;
 use reconsent::store::outbox::Task;
 use reconsent::store::{ReadTx, WriteTx};
 use reconsent::usecases::remap::{Piece, remap_chunk};
+use reconsent::usecases::{Pieces, Rules};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -215,6 +218,9 @@ both_engines! {
     }
 
     async fn a_first_list_is_filled_piece_by_piece_and_the_pieces_wait_for_the_provider(app: TestApp) {
+        let mut app = app;
+        let pieces = Pieces { remap: 200, remap_ahead: 400, ..Pieces::default() };
+        app.services.rules = Arc::new(Rules { pieces, ..Rules::default() });
         app.clock.follow_the_machine();
         let world = World::around(&app);
         let shop = Shop::open(&app, &world).await;

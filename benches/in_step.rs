@@ -1,0 +1,129 @@
+//! P7: many confirmed people are brought to a list at the provider, and the calls are counted. The provider is the
+//! emulator, over HTTP; the worker runs in this process, on a database that the generator has filled.
+//!
+//! ```text
+//! cargo bench --bench in_step [-- --sqlite] [--size N]
+//! ```
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use growth::{CONTROLLER, generator};
+use reconsent::domain::ids::{ControllerScope, TokenId};
+use reconsent::domain::task::TaskKind;
+use reconsent::sandbox::Emulator;
+use reconsent::sandbox::campaign_monitor::{ClientSeed, ListSeed, State};
+use reconsent::store::{ReadTx, StoreError};
+use reconsent::usecases::destinations::{ApiKey, ListChoice, NewDestination, create_destination, set_lists};
+use reconsent::usecases::once::Asker;
+use reconsent::usecases::sync::{Provider, ProviderSettings};
+use reconsent::usecases::{Error, Services};
+use reconsent::worker::{Worker, WorkerSettings};
+use support::cluster::Cluster;
+use support::house::{Engine, folder};
+use support::options::Options;
+use support::table::Table;
+use support::{Outcome, fault, process};
+use tokio::sync::watch;
+
+mod growth;
+mod support;
+
+const CLIENT: &str = "c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1";
+const LIST: &str = "a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1";
+
+fn main() -> Outcome<()> {
+    let options = Options::read();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(async {
+        for engine in options.engines() {
+            measure(*engine, &options).await?;
+        }
+        Ok(())
+    })
+}
+
+async fn measure(engine: Engine, options: &Options) -> Outcome<()> {
+    let cluster = (engine == Engine::Postgres).then(Cluster::start).transpose()?;
+    println!("## {}: {}, load {}\n", engine.name(), process::machine(), process::load());
+    let folder = folder("in-step")?;
+    let url = match &cluster {
+        Some(cluster) => cluster.database("growth").await?,
+        None => format!("sqlite:{}/growth.db", folder.path().display()),
+    };
+    let people = options.size(1_000_000, 2_000) as u64;
+    generator::generate(&url, people).await?;
+    let services = growth::open(&url).await?;
+    let scope = find(&services).await?;
+    let emulator = Emulator::builder()
+        .client(ClientSeed { id: CLIENT.to_owned(), name: "Growth".to_owned(), ..ClientSeed::default() })
+        .list(ListSeed {
+            id: LIST.to_owned(),
+            client_id: CLIENT.to_owned(),
+            title: "Newsletter".to_owned(),
+            ..ListSeed::default()
+        })
+        .start()?;
+    let asker = Asker::controller(scope, TokenId::from_uuid(uuid::Uuid::nil()));
+    let destination = NewDestination {
+        base_url: Some(emulator.base_url().to_owned()),
+        client_id: CLIENT.to_owned(),
+        api_key: ApiKey::new(emulator.account_key()),
+        time_zone: "Europe/London".to_owned(),
+    };
+    let (made, _) = create_destination(&services, asker, None, destination).await?;
+    let choice = ListChoice { purpose: "newsletter".to_owned(), list_id: LIST.to_owned() };
+    set_lists(&services, scope, made.destination.id, vec![choice]).await?;
+
+    let provider = Arc::new(Provider::new(ProviderSettings::default()));
+    let worker = Worker::new(services.clone(), WorkerSettings::default(), None, provider);
+    let (stop, stopped) = watch::channel(false);
+    let (before, begun) = (emulator.request_count(), Instant::now());
+    let worker = tokio::spawn(worker.run(stopped));
+    while !in_step(&services).await? {
+        if begun.elapsed() > Duration::from_secs(7200) {
+            return fault("not in step after two hours");
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let took = begun.elapsed().as_secs_f64();
+    stop.send(true)?;
+    worker.await?;
+    let (calls, active) = (emulator.request_count() - before, emulator.count(LIST, State::Active));
+    let mut table = Table::new(&[
+        "confirmed, all active there",
+        "calls",
+        "people a call",
+        "people/s",
+        "seconds",
+        "peak MB with the emulator",
+    ]);
+    table.row(vec![
+        active.to_string(),
+        calls.to_string(),
+        format!("{:.0}", active as f64 / calls.max(1) as f64),
+        format!("{:.0}", active as f64 / took),
+        format!("{took:.0}"),
+        format!("{:.0}", process::of_us().peak_mb),
+    ]);
+    table.print();
+    emulator.stop()?;
+    Ok(())
+}
+
+/// Whether nothing is left to be brought in step.
+async fn in_step(services: &Services) -> Outcome<bool> {
+    let counts = services.store.read(|tx: &mut ReadTx<'_>| tx.outbox_counts()).await?;
+    let open = [TaskKind::Sync.code(), TaskKind::Remap.code()];
+    Ok(counts.iter().all(|count| !open.contains(&count.kind)))
+}
+
+/// The generated controller.
+async fn find(services: &Services) -> Outcome<ControllerScope> {
+    let found = services.store.read(|tx: &mut ReadTx<'_>| {
+        let all = tx.all_controllers(None, 500)?;
+        let controller = all.iter().find(|one| one.slug == CONTROLLER).ok_or(StoreError::NotFound)?;
+        Ok::<_, Error>(ControllerScope::granted(controller.id))
+    });
+    Ok(found.await?)
+}
