@@ -86,6 +86,11 @@ impl Link {
     pub fn purposes(&self) -> Result<Vec<PurposeId>, StoreError> {
         Ok(serde_json::from_str(&self.purposes)?)
     }
+
+    /// Whether it can be answered: not yet decided, no newer one took its place, and in time.
+    pub fn open_at(&self, now: Timestamp) -> bool {
+        self.used_at.is_none() && self.superseded_at.is_none() && self.expires_at.is_none_or(|end| end > now)
+    }
 }
 
 impl ReadTx<'_> {
@@ -107,6 +112,22 @@ impl WriteTx<'_> {
             Conn::Postgres(c) => Bulk::default().insert(rows, "").execute(c)?,
         };
         Ok(())
+    }
+
+    /// The people behind these links, of any controllers; whose a link is never changes.
+    pub fn people_behind(
+        &mut self,
+        wanted: &[(ControllerId, LinkId)],
+    ) -> Result<Vec<(ControllerId, SubjectId)>, StoreError> {
+        use links::dsl as t;
+        if wanted.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut people: Vec<_> = on!(&mut *self.conn, c => t::links.filter(among(t::controller_id, t::id, wanted.iter().copied()))
+            .select((t::controller_id, t::subject_id)).load(c))?;
+        people.sort_unstable();
+        people.dedup();
+        Ok(people)
     }
 
     /// These links' records, of any controllers, locked until the commit.

@@ -4,26 +4,32 @@
 mod given;
 mod stop;
 
-pub(super) use stop::stop;
+pub use stop::StopShown;
+pub(super) use stop::{Wanted, stop};
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::domain::consent::{Act, Command};
 use crate::domain::event::Method;
-use crate::domain::ids::{LinkId, PurposeId};
+use crate::domain::ids::{ControllerScope, LinkId};
 use crate::domain::link::LinkAction;
 use crate::domain::name::DisplayName;
 use crate::domain::purpose::Purpose;
 use crate::domain::suppression::SuppressionReason;
+use crate::domain::time::Timestamp;
 use crate::links::Claims;
 use crate::store::links::Link;
 
 use super::linked::{LinkStanding, Question, standing, verify};
 use super::nonce::{self, PageSeal};
 use super::record::Occasion;
+use super::scene::Scene;
 use super::sign_up::Choice;
 use super::{Error, Services};
-use given::Given;
+use given::{Given, Told};
 
 /// Under which name a used link's answer keeps the link that stops it; no purpose has an underscore in its name.
 const STOP_LINK: &str = "_stop";
@@ -41,6 +47,12 @@ pub struct Reply {
     pub evidence: Value,
 }
 
+impl Reply {
+    fn says_yes(&self) -> bool {
+        self.choices.iter().any(|(_, choice)| *choice == Choice::Yes)
+    }
+}
+
 /// Why the page is shown once more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Again {
@@ -56,7 +68,7 @@ pub enum Again {
 #[derive(Debug, Clone)]
 pub enum Answered {
     /// Recorded: per purpose what stands now; and after a yes, where to stop it.
-    Recorded(Box<Question>, Vec<(Purpose, Recorded)>, Option<String>),
+    Recorded(Arc<Scene>, Vec<(Purpose, Recorded)>, Option<String>),
     /// The page is to be shown once more.
     Again(Box<Question>, Again),
     /// The link cannot be answered.
@@ -98,63 +110,80 @@ impl Recorded {
     }
 }
 
-/// Answers a confirmation (`Confirm`) or re-permission (`Answer`) link.
+/// Answers a confirmation (`Confirm`) or re-permission (`Answer`) link. An answer that can stand goes straight to the
+/// writer, which reads for many at once; what the page has to be shown for once more is looked at first.
 pub async fn answer(services: &Services, token: &str, action: LinkAction, reply: Reply) -> Result<Answered, Error> {
     let genuine = verify(services, token, action).await?;
-    let question = match standing(services, genuine, action).await? {
-        LinkStanding::Open(question) => question,
-        other => return Ok(Answered::Not(other)),
+    let seal = nonce::check(services, &genuine.link.to_string(), &reply.seal);
+    let hasty = |age: Duration| age < services.rules.minimum_dwell && reply.says_yes();
+    let age = match seal {
+        PageSeal::Fresh(age) if !genuine.expired && !reply.choices.is_empty() && !hasty(age) => age,
+        PageSeal::Fresh(_) | PageSeal::Stale | PageSeal::Broken => {
+            let question = match standing(services, genuine, action).await? {
+                LinkStanding::Open(question) => question,
+                other => return Ok(Answered::Not(other)),
+            };
+            match (seal, why_again(services, &question, &reply, seal)) {
+                (PageSeal::Fresh(age), None) => age,
+                (_, why) => return Ok(Answered::Again(question, why.unwrap_or(Again::Reload))),
+            }
+        }
     };
-    let age = match nonce::check(services, &question.link.id.to_string(), &reply.seal) {
-        PageSeal::Fresh(age) => age,
-        PageSeal::Stale | PageSeal::Broken => return Ok(Answered::Again(question, Again::Reload)),
-    };
-    let chosen: Vec<(Purpose, Choice)> = question
-        .purposes
-        .iter()
-        .filter_map(|purpose| {
-            let choice = reply.choices.iter().find(|(slug, _)| slug == purpose.slug.as_str());
-            choice.map(|(_, choice)| (purpose.clone(), *choice))
-        })
-        .collect();
-    if chosen.is_empty() {
-        return Ok(Answered::Again(question, Again::NoChoice));
-    }
-    let says_yes = chosen.iter().any(|(_, choice)| *choice == Choice::Yes);
-    // A no is never hindered; only a yes may be asked for again.
-    if says_yes && age < services.rules.minimum_dwell {
-        return Ok(Answered::Again(question, Again::TooFast));
-    }
-    let mut evidence = reply.evidence.clone();
+    let mut evidence = reply.evidence;
     if let Some(object) = evidence.as_object_mut() {
         object.insert("page_open_ms".to_owned(), json!(u64::try_from(age.as_millis()).unwrap_or(u64::MAX)));
     }
     let stop = LinkId::from_uuid(services.ids.random());
-    let occasion = occasion_of(services, &question, action, evidence);
     let given = Given {
         services: services.clone(),
         keys: services.keys.of(genuine.scope).await?,
         genuine,
         action,
-        subject: question.link.subject_id,
-        route: question.route,
-        chosen,
+        choices: reply.choices,
         name: reply.name,
         stop,
-        occasion,
+        now: services.clock.now(),
+        evidence,
     };
-    let written = services.store.submit(given).await;
-    match written {
-        Ok(Some(recorded)) => {
+    match services.store.submit(given).await? {
+        Told::Recorded(scene, recorded) => {
             let said_yes = recorded.iter().any(|(_, what)| *what == Recorded::Yes);
-            let signer = services.keys.signer(genuine.scope).await?;
-            let stop = said_yes.then(|| format!("/u/{}", signer.sign(&Claims::withdrawal(stop))));
-            Ok(Answered::Recorded(question, recorded, stop))
+            let stop = match said_yes {
+                true => Some(stop_path(services, genuine.scope, stop).await?),
+                false => None,
+            };
+            Ok(Answered::Recorded(scene, recorded, stop))
         }
-        // Another tab was faster: show what it decided (scenario 11).
-        Ok(None) => Ok(Answered::Not(standing(services, genuine, action).await?)),
-        Err(error) => Err(error),
+        Told::NoChoice => Ok(match standing(services, genuine, action).await? {
+            LinkStanding::Open(question) => Answered::Again(question, Again::NoChoice),
+            other => Answered::Not(other),
+        }),
+        // Such as when another tab was faster: show what it decided (scenario 11).
+        Told::Closed => Ok(Answered::Not(standing(services, genuine, action).await?)),
     }
+}
+
+/// Why the page of an open link has to be shown once more, if it has.
+fn why_again(services: &Services, question: &Question, reply: &Reply, seal: PageSeal) -> Option<Again> {
+    let age = match seal {
+        PageSeal::Fresh(age) => age,
+        PageSeal::Stale | PageSeal::Broken => return Some(Again::Reload),
+    };
+    let mut chosen = chosen(&question.purposes, &reply.choices).peekable();
+    if chosen.peek().is_none() {
+        return Some(Again::NoChoice);
+    }
+    // A no is never hindered; only a yes may be asked for again.
+    let says_yes = chosen.any(|(_, choice)| choice == Choice::Yes);
+    (says_yes && age < services.rules.minimum_dwell).then_some(Again::TooFast)
+}
+
+/// The purposes that something was chosen for, in their order.
+fn chosen<'a>(purposes: &'a [Purpose], choices: &'a [(String, Choice)]) -> impl Iterator<Item = (&'a Purpose, Choice)> {
+    purposes.iter().filter_map(|purpose| {
+        let choice = choices.iter().find(|(slug, _)| slug == purpose.slug.as_str());
+        choice.map(|(_, choice)| (purpose, *choice))
+    })
 }
 
 fn act_of(action: LinkAction) -> Act {
@@ -164,8 +193,7 @@ fn act_of(action: LinkAction) -> Act {
     }
 }
 
-fn occasion_of(services: &Services, question: &Question, action: LinkAction, evidence: Value) -> Occasion {
-    let link = &question.link;
+fn occasion_of(now: Timestamp, action: LinkAction, link: &Link, scene: &Scene, evidence: Option<Value>) -> Occasion {
     let method = match action {
         LinkAction::Confirm => Method::ConfirmLink,
         LinkAction::Answer if link.on_site => Method::OnSiteLink,
@@ -174,12 +202,12 @@ fn occasion_of(services: &Services, question: &Question, action: LinkAction, evi
         LinkAction::NotMe => Method::NotMeLink,
     };
     Occasion {
-        now: services.clock.now(),
+        now,
         method,
         source: source_of(link),
         notice: link.notice_id,
-        policy_version: question.notice.as_ref().map(|notice| notice.policy_version),
-        evidence: Some(evidence),
+        policy_version: scene.notice.as_ref().map(|notice| notice.policy_version),
+        evidence,
     }
 }
 
@@ -194,24 +222,20 @@ pub async fn where_to_stop(services: &Services, question: &Question) -> Result<O
     let Some(stop) = kept.get(STOP_LINK).and_then(Value::as_str).and_then(|id| id.parse::<LinkId>().ok()) else {
         return Ok(None);
     };
-    let signer = services.keys.signer(question.scope).await?;
-    Ok(Some(format!("/u/{}", signer.sign(&Claims::withdrawal(stop)))))
+    Ok(Some(stop_path(services, question.scope, stop).await?))
+}
+
+/// Where the link with this id stops it.
+async fn stop_path(services: &Services, scope: ControllerScope, stop: LinkId) -> Result<String, Error> {
+    let signer = services.keys.signer(scope).await?;
+    Ok(format!("/u/{}", signer.sign(&Claims::withdrawal(stop))))
 }
 
 /// "This was not me": nothing more is sent, and no further confirmation mails (R-22, DO-04). Forgiving: one press.
-pub async fn not_me(services: &Services, token: &str, evidence: Value) -> Result<LinkStanding, Error> {
+/// Answers as [`withdraw`](super::withdraw::withdraw) does.
+pub async fn not_me(services: &Services, token: &str, evidence: Value) -> Result<Option<StopShown>, Error> {
     let genuine = verify(services, token, LinkAction::NotMe).await?;
-    let shown = standing(services, genuine, LinkAction::NotMe).await?;
-    let question = match &shown {
-        LinkStanding::Open(question)
-        | LinkStanding::Expired(question)
-        | LinkStanding::Superseded(question)
-        | LinkStanding::Used(question, _, _) => question.clone(),
-        LinkStanding::Gone => return Ok(shown),
-    };
-    let occasion = occasion_of(services, &question, LinkAction::NotMe, evidence);
-    let purposes: Vec<PurposeId> = question.purposes.iter().map(|purpose| purpose.id).collect();
     let command = Command::Withdraw { reason: SuppressionReason::NotMe };
-    stop(services, genuine, &question, purposes, command, occasion).await?;
-    Ok(shown)
+    let (action, method) = (LinkAction::NotMe, Method::NotMeLink);
+    stop(services, genuine, Wanted { action, everything: false, command, method, evidence }).await
 }

@@ -25,6 +25,7 @@ use crate::store::sheet::Sheet;
 use crate::store::{ReadTx, StoreError, WriteTx};
 
 use super::Error;
+use super::linked::Present;
 use super::record::{Occasion, Person, blank, seal_event};
 
 type PersonKey = (ControllerId, SubjectId);
@@ -79,6 +80,14 @@ impl<'p> Docket<'p> {
     pub fn standing(&self, person: &Person, purpose: PurposeId) -> Standing {
         let (controller, subject) = key_of(person);
         self.consents.get(&(controller, subject, purpose)).map_or(Standing::NONE, Consent::standing)
+    }
+
+    /// How a person stands towards purposes at a moment, and since when; of those that something is on record about.
+    pub fn present(&self, person: &Person, purposes: &[PurposeId], now: Timestamp) -> Vec<Present> {
+        let (controller, subject) = key_of(person);
+        let on_record = |purpose: &PurposeId| self.consents.get(&(controller, subject, *purpose));
+        let present = |c: &Consent| (c.purpose_id, c.standing().effective(now), c.changed_at);
+        purposes.iter().filter_map(on_record).map(present).collect()
     }
 
     /// Applies a command to a person and a purpose, or says why the rules refuse it; then nothing has changed.

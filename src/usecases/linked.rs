@@ -1,18 +1,19 @@
 //! What a signed link leads to: the record behind it, and how it stands. Opening changes nothing (LK-01).
 
+use std::ops::Deref;
+use std::sync::Arc;
+
 use crate::domain::consent::ConsentState;
 use crate::domain::email::EmailAddress;
 use crate::domain::ids::{ControllerScope, LinkId, PurposeId};
 use crate::domain::link::LinkAction;
-use crate::domain::purpose::Purpose;
 use crate::domain::time::Timestamp;
 use crate::links::{LinkError, open, parse_kid};
-use crate::store::controllers::Controller;
 use crate::store::links::Link;
-use crate::store::policies::{Notice, PolicyVersion};
 use crate::store::{ReadTx, StoreError};
 
 use super::record::Person;
+use super::scene::{Scene, scene_of};
 use super::{Error, Services};
 
 /// A token that we signed.
@@ -38,31 +39,29 @@ pub async fn verify(services: &Services, token: &str, action: LinkAction) -> Res
     }
 }
 
-/// What a link's page shows.
+/// What a link's page shows to whoever holds the link.
 #[derive(Debug, Clone)]
 pub struct Question {
-    /// The controller.
-    pub scope: ControllerScope,
-    /// Who asks.
-    pub controller: Controller,
+    /// What it shows to everybody.
+    pub scene: Arc<Scene>,
     /// The link's record.
     pub link: Link,
-    /// For what, in the order of the notice.
-    pub purposes: Vec<Purpose>,
-    /// With which words.
-    pub notice: Option<Notice>,
-    /// Under which policy.
-    pub policy: Option<PolicyVersion>,
     /// The address, masked (LK-08).
     pub masked_address: String,
     /// The name, masked.
     pub masked_name: Option<String>,
-    /// Key of the form through which the person can sign up again.
-    pub form_key: Option<String>,
-    /// What a writing call about the person is routed by.
-    pub route: uuid::Uuid,
     /// What stands on record now, and since when.
-    pub present: Vec<(PurposeId, ConsentState, Timestamp)>,
+    pub present: Vec<Present>,
+}
+
+/// How a person stands towards a purpose, and since when.
+pub type Present = (PurposeId, ConsentState, Timestamp);
+
+impl Deref for Question {
+    type Target = Scene;
+    fn deref(&self) -> &Scene {
+        &self.scene
+    }
 }
 
 /// How a genuine link stands.
@@ -90,7 +89,7 @@ pub async fn open_link(services: &Services, token: &str, action: LinkAction) -> 
 pub async fn standing(services: &Services, genuine: Genuine, action: LinkAction) -> Result<LinkStanding, Error> {
     let keys = services.keys.of(genuine.scope).await?;
     let now = services.clock.now();
-    let scope = genuine.scope;
+    let (scope, at_hand) = (genuine.scope, services.clone());
     services
         .store
         .read(move |tx: &mut ReadTx<'_>| {
@@ -105,7 +104,7 @@ pub async fn standing(services: &Services, genuine: Genuine, action: LinkAction)
                 return Ok(LinkStanding::Gone);
             }
             let person = Person::open(scope, &keys, subject)?;
-            let question = Box::new(question(tx, scope, link, &person, now)?);
+            let question = Box::new(question(&at_hand, tx, scope, link, &person, now)?);
             let link = &question.link;
             Ok(match (link.used_at, link.superseded_at) {
                 (Some(used), _) => {
@@ -123,45 +122,19 @@ pub async fn standing(services: &Services, genuine: Genuine, action: LinkAction)
 }
 
 fn question(
+    services: &Services,
     tx: &mut ReadTx<'_>,
     scope: ControllerScope,
     link: Link,
     person: &Person,
     now: Timestamp,
 ) -> Result<Question, Error> {
-    let purposes = tx.purposes_in_order(scope, &link.purposes()?)?;
-    let notice = link.notice_id.map(|id| tx.notice(scope, id)).transpose()?;
-    let policy = notice.as_ref().map(|notice| tx.policy_version(scope, notice.policy_version)).transpose()?;
-    let form_key = form_for(tx, scope, &link)?;
     let consents = tx.consents_among(scope, &[person.row.id], &link.purposes()?)?;
-    let present = consents.iter().map(|c| (c.purpose_id, c.standing().effective(now), c.changed_at)).collect();
     Ok(Question {
-        scope,
-        controller: tx.controller(scope)?,
-        purposes,
-        notice,
-        policy,
+        scene: scene_of(services, tx, scope, &link)?,
         masked_address: EmailAddress::masked(&person.address),
         masked_name: person.name()?.map(|name| name.masked()),
-        form_key,
-        route: person.route(),
-        present,
+        present: consents.iter().map(|c| (c.purpose_id, c.standing().effective(now), c.changed_at)).collect(),
         link,
     })
-}
-
-/// The form that the link came through, or the first one that shows all of its purposes.
-fn form_for(tx: &mut ReadTx<'_>, scope: ControllerScope, link: &Link) -> Result<Option<String>, Error> {
-    if let Some(id) = link.form_id {
-        let form = tx.form(scope, id)?;
-        return Ok((!form.disabled).then_some(form.form_key));
-    }
-    let wanted = link.purposes()?;
-    for form in tx.forms(scope)?.into_iter().filter(|form| !form.disabled) {
-        let shown = tx.notice(scope, form.notice)?.purposes;
-        if wanted.iter().all(|purpose| shown.contains(purpose)) {
-            return Ok(Some(form.form_key));
-        }
-    }
-    Ok(None)
 }

@@ -14,6 +14,7 @@ pub mod error;
 pub mod forms;
 pub mod imports;
 pub mod issue_link;
+mod kept;
 pub mod key_versions;
 pub mod keys;
 pub mod limits;
@@ -33,6 +34,7 @@ pub mod refresh;
 pub mod remap;
 pub mod reseal;
 pub mod rules;
+pub mod scene;
 pub mod senders;
 pub mod setup;
 mod shape;
@@ -71,6 +73,8 @@ pub struct Services {
     pub keys: Arc<Keys>,
     /// Forms as they were read a moment ago.
     pub forms: Arc<open_form::FormCache>,
+    /// What pages behind links show to everybody, as it was read a moment ago.
+    pub scenes: Arc<scene::Scenes>,
     /// Lifetimes and limits.
     pub rules: Arc<Rules>,
     /// Where links lead: scheme, host and port, without a slash at the end.
@@ -94,6 +98,7 @@ impl Services {
             ids,
             keys: Arc::new(keys),
             forms: Arc::default(),
+            scenes: Arc::default(),
             rules: Arc::new(rules),
             base_url: base_url.trim_end_matches('/').into(),
         }

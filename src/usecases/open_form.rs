@@ -1,14 +1,13 @@
 //! A site's form, as a visitor meets it.
 
-use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
 use crate::domain::ids::ControllerScope;
 use crate::store::policies::{Notice, PolicyVersion};
 use crate::store::sites::Form;
 use crate::store::{ReadTx, StoreError};
 
+use super::kept::Kept;
 use super::sign_up::{Entry, form_entry};
 use super::{Error, Services};
 
@@ -29,26 +28,7 @@ pub struct OpenForm {
 
 /// Forms as they were read a moment ago. A visitor's post then costs no reading, and what somebody changes about a form
 /// shows within [`Rules::form_refresh`](super::Rules::form_refresh).
-#[derive(Default)]
-pub struct FormCache {
-    read: RwLock<HashMap<String, (Arc<OpenForm>, Instant)>>,
-}
-
-impl FormCache {
-    fn get(&self, key: &str, refresh: Duration) -> Option<Arc<OpenForm>> {
-        let read = self.read.read().unwrap_or_else(PoisonError::into_inner);
-        read.get(key).filter(|(_, at)| at.elapsed() < refresh).map(|(form, _)| Arc::clone(form))
-    }
-
-    /// Only what was found is kept, so that strangers cannot fill it.
-    fn keep(&self, key: String, form: &Arc<OpenForm>, most: usize) {
-        let mut read = self.read.write().unwrap_or_else(PoisonError::into_inner);
-        if read.len() >= most {
-            read.clear();
-        }
-        read.insert(key, (Arc::clone(form), Instant::now()));
-    }
-}
+pub type FormCache = Kept<String, OpenForm>;
 
 /// Finds a form by the key in its address; one that is switched off is not found.
 pub async fn open_form(services: &Services, key: &str) -> Result<Arc<OpenForm>, Error> {

@@ -5,14 +5,11 @@ use serde_json::Value;
 
 use crate::domain::consent::Command;
 use crate::domain::event::Method;
-use crate::domain::ids::PurposeId;
 use crate::domain::link::LinkAction;
 use crate::domain::suppression::SuppressionReason;
-use crate::store::ReadTx;
 
-use super::answer::{source_of, stop};
-use super::linked::{LinkStanding, Question, standing, verify};
-use super::record::Occasion;
+use super::answer::{StopShown, Wanted, stop};
+use super::linked::verify;
 use super::{Error, Services};
 
 /// How far a withdrawal reaches.
@@ -31,34 +28,11 @@ pub async fn withdraw(
     reach: Reach,
     method: Method,
     evidence: Value,
-) -> Result<Option<Box<Question>>, Error> {
+) -> Result<Option<StopShown>, Error> {
     let genuine = verify(services, token, LinkAction::Withdraw).await?;
-    let question = match standing(services, genuine, LinkAction::Withdraw).await? {
-        LinkStanding::Open(question)
-        | LinkStanding::Expired(question)
-        | LinkStanding::Superseded(question)
-        | LinkStanding::Used(question, _, _) => question,
-        LinkStanding::Gone => return Ok(None),
+    let (everything, command) = match reach {
+        Reach::This => (false, Command::Withdraw { reason: SuppressionReason::Withdrawn }),
+        Reach::Everything => (true, Command::Object),
     };
-    let (purposes, command): (Vec<PurposeId>, Command) = match reach {
-        Reach::This => (
-            question.purposes.iter().map(|purpose| purpose.id).collect(),
-            Command::Withdraw { reason: SuppressionReason::Withdrawn },
-        ),
-        Reach::Everything => {
-            let scope = genuine.scope;
-            let all = services.store.read(move |tx: &mut ReadTx<'_>| tx.purposes(scope)).await?;
-            (all.into_iter().map(|purpose| purpose.id).collect(), Command::Object)
-        }
-    };
-    let occasion = Occasion {
-        now: services.clock.now(),
-        method,
-        source: source_of(&question.link),
-        notice: None,
-        policy_version: None,
-        evidence: Some(evidence),
-    };
-    stop(services, genuine, &question, purposes, command, occasion).await?;
-    Ok(Some(question))
+    stop(services, genuine, Wanted { action: LinkAction::Withdraw, everything, command, method, evidence }).await
 }

@@ -17,6 +17,7 @@ use crate::http::pages::{
 };
 use crate::usecases::answer::{Again, Answered, Recorded, Reply, answer, where_to_stop};
 use crate::usecases::linked::{LinkStanding, Question, open_link};
+use crate::usecases::scene::Scene;
 use crate::usecases::{Error, Services, nonce};
 
 use super::{choices, evidence, failure, field, form_fields, frame, page, sign_up_again, trouble};
@@ -151,8 +152,8 @@ const fn on_page(recorded: Recorded) -> PageRecorded {
     }
 }
 
-fn label(question: &Question, slug: &str, fallback: &str) -> String {
-    question.notice.as_ref().and_then(|notice| notice.wording.label(slug)).unwrap_or(fallback).to_owned()
+fn label(scene: &Scene, slug: &str, fallback: &str) -> String {
+    scene.notice.as_ref().and_then(|notice| notice.wording.label(slug)).unwrap_or(fallback).to_owned()
 }
 
 /// The page with its questions.
@@ -225,7 +226,7 @@ async fn post(
         evidence: Value::Object(evidence(services, &client)),
     };
     match answer(services, token, action, reply).await {
-        Ok(Answered::Recorded(question, recorded, stop)) => decided(services, &question, &recorded, stop),
+        Ok(Answered::Recorded(scene, recorded, stop)) => decided(services, &scene, &recorded, stop),
         Ok(Answered::Again(question, why)) => {
             let problem = match why {
                 Again::NoChoice => PageProblem::ChoiceMissing(
@@ -260,7 +261,7 @@ async fn once_more(
 
 fn decided(
     services: &Services,
-    question: &Question,
+    scene: &Scene,
     recorded: &[(crate::domain::purpose::Purpose, Recorded)],
     stop: Option<String>,
 ) -> HttpResponse {
@@ -268,16 +269,16 @@ fn decided(
     let outcomes = recorded
         .iter()
         .map(|(purpose, what)| Outcome {
-            label: label(question, purpose.slug.as_str(), &purpose.label),
+            label: label(scene, purpose.slug.as_str(), &purpose.label),
             recorded: on_page(*what),
             at,
         })
         .collect();
     let html = render_decided(&DecidedPage {
-        frame: frame(question),
+        frame: frame(scene),
         outcomes,
         withdraw: stop.as_deref().and_then(Href::parse),
-        sign_up: sign_up_again(question).filter(|_| recorded.iter().any(|(_, what)| *what != Recorded::Yes)),
+        sign_up: sign_up_again(scene).filter(|_| recorded.iter().any(|(_, what)| *what != Recorded::Yes)),
         site: None,
         rights: None,
     });

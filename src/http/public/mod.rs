@@ -15,7 +15,7 @@ use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use serde_json::{Map, Value, json};
 
 use crate::domain::notice::NoticeWording;
-use crate::usecases::linked::Question;
+use crate::usecases::scene::Scene;
 use crate::usecases::{Error, Limits, Services, StoreFailure};
 
 use super::extract::ClientInfo;
@@ -82,16 +82,16 @@ fn frame_of(wording: &NoticeWording, policy: &crate::store::policies::PolicyVers
 }
 
 /// The frame of a page behind a link.
-fn frame(question: &Question) -> Frame {
-    match (&question.notice, &question.policy) {
+fn frame(scene: &Scene) -> Frame {
+    match (&scene.notice, &scene.policy) {
         (Some(notice), Some(policy)) => frame_of(&notice.wording, policy),
-        _ => Frame { lang: "en".to_owned(), controller: question.controller.name.clone(), policy: None },
+        _ => Frame { lang: "en".to_owned(), controller: scene.controller.name.clone(), policy: None },
     }
 }
 
 /// Where the person can sign up again, through the full notice (DK-03).
-fn sign_up_again(question: &Question) -> Option<Href> {
-    question.form_key.as_ref().and_then(|key| Href::parse(&format!("/f/{key}")))
+fn sign_up_again(scene: &Scene) -> Option<Href> {
+    scene.form_key.as_ref().and_then(|key| Href::parse(&format!("/f/{key}")))
 }
 
 /// What is kept of the client as evidence. By default the network, not the address (PF-04).

@@ -16,8 +16,9 @@ use crate::http::pages::{
     render_not_me_done, render_withdraw, render_withdrawn,
 };
 use crate::usecases::Services;
-use crate::usecases::answer::not_me;
-use crate::usecases::linked::{LinkStanding, Question, open_link};
+use crate::usecases::answer::{StopShown, not_me};
+use crate::usecases::linked::{LinkStanding, Present, Question, open_link};
+use crate::usecases::scene::Scene;
 use crate::usecases::withdraw::{Reach, withdraw};
 
 use super::answers::unknown_or;
@@ -37,16 +38,16 @@ fn question_of(standing: LinkStanding) -> Option<Box<Question>> {
     }
 }
 
-fn labels(question: &Question) -> Vec<String> {
-    question.purposes.iter().map(|purpose| purpose.label.clone()).collect()
+fn labels(scene: &Scene) -> Vec<String> {
+    scene.purposes.iter().map(|purpose| purpose.label.clone()).collect()
 }
 
 /// Since when all that the link is about stands stopped, and whether by an objection to everything; nothing while some
 /// of it does not.
-fn stopped_since(question: &Question) -> Option<(bool, Timestamp)> {
+fn stopped_since(scene: &Scene, present: &[Present]) -> Option<(bool, Timestamp)> {
     let mut whole = (true, Timestamp::from_micros(0));
-    for purpose in &question.purposes {
-        let (_, state, at) = question.present.iter().find(|(id, ..)| *id == purpose.id)?;
+    for purpose in &scene.purposes {
+        let (_, state, at) = present.iter().find(|(id, ..)| *id == purpose.id)?;
         match state {
             ConsentState::Objected => {}
             ConsentState::Withdrawn => whole.0 = false,
@@ -54,17 +55,17 @@ fn stopped_since(question: &Question) -> Option<(bool, Timestamp)> {
         }
         whole.1 = whole.1.max(*at);
     }
-    (!question.purposes.is_empty()).then_some(whole)
+    (!scene.purposes.is_empty()).then_some(whole)
 }
 
-fn withdrawn(question: &Question, everything: bool, since: Timestamp, more: bool) -> WithdrawnPage {
+fn withdrawn(scene: &Scene, everything: bool, since: Timestamp, more: bool) -> WithdrawnPage {
     WithdrawnPage {
-        stopped: if everything { Stopped::Everything } else { Stopped::These(labels(question)) },
+        stopped: if everything { Stopped::Everything } else { Stopped::These(labels(scene)) },
         since,
-        sign_up: sign_up_again(question),
+        sign_up: sign_up_again(scene),
         more,
         rights: None,
-        frame: frame(question),
+        frame: frame(scene),
     }
 }
 
@@ -78,7 +79,7 @@ pub async fn show_withdraw(request: HttpRequest, services: Data<Services>, token
             let question = question_of(standing);
             // Opened again after the stop: nothing will stop any more, it has.
             if let Some((question, (everything, since))) =
-                question.as_deref().and_then(|question| Some((question, stopped_since(question)?)))
+                question.as_deref().and_then(|question| Some((question, stopped_since(question, &question.present)?)))
             {
                 let shown = withdrawn(question, everything, since, !everything);
                 return page(StatusCode::OK, render_withdrawn(&shown));
@@ -121,13 +122,13 @@ pub async fn post_withdraw(
     );
     match withdraw(&services, &token, reach, method, Value::Object(evidence(&services, &client))).await {
         Ok(_) if one_click => HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("stopped\n"),
-        Ok(question) => {
+        Ok(stopped) => {
             let now = services.clock.now();
-            let shown = match question {
-                Some(question) => {
+            let shown = match stopped {
+                Some(StopShown { scene, before }) => {
                     // As it stood before this press: a repeated one shows the first.
-                    let before = stopped_since(&question).filter(|(all, _)| *all || !everything);
-                    withdrawn(&question, everything, before.map_or(now, |(_, since)| since), false)
+                    let before = stopped_since(&scene, &before).filter(|(all, _)| *all || !everything);
+                    withdrawn(&scene, everything, before.map_or(now, |(_, since)| since), false)
                 }
                 None => WithdrawnPage {
                     frame: Frame::neutral(language(&request)),
@@ -184,9 +185,8 @@ pub async fn post_not_me(
     client: ClientInfo,
 ) -> HttpResponse {
     match not_me(&services, &token, Value::Object(evidence(&services, &client))).await {
-        Ok(standing) => {
-            let frame =
-                question_of(standing).map_or_else(|| Frame::neutral(language(&request)), |question| frame(&question));
+        Ok(stopped) => {
+            let frame = stopped.map_or_else(|| Frame::neutral(language(&request)), |stopped| frame(&stopped.scene));
             page(StatusCode::OK, render_not_me_done(&NotMeDonePage { frame, rights: None }))
         }
         Err(error) => unknown_or(error, language(&request)),

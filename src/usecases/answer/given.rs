@@ -14,15 +14,17 @@ use crate::domain::ids::{CampaignId, ControllerId, ControllerScope, LinkId, Purp
 use crate::domain::link::LinkAction;
 use crate::domain::name::DisplayName;
 use crate::domain::purpose::Purpose;
+use crate::domain::time::Timestamp;
 use crate::store::links::{Link, Used};
 use crate::store::{Outcomes, WriteTx};
 
 use super::super::docket::Docket;
 use super::super::linked::Genuine;
-use super::super::record::{Occasion, Person};
+use super::super::record::Person;
+use super::super::scene::{Scene, scene_of};
 use super::super::sign_up::Choice;
 use super::super::{Error, Services};
-use super::{Recorded, STOP_LINK, act_of};
+use super::{Recorded, STOP_LINK, act_of, chosen, occasion_of};
 
 /// An answer by link.
 pub(super) struct Given {
@@ -30,13 +32,23 @@ pub(super) struct Given {
     pub keys: Arc<ControllerKeys>,
     pub genuine: Genuine,
     pub action: LinkAction,
-    pub subject: SubjectId,
-    pub route: Uuid,
-    pub chosen: Vec<(Purpose, Choice)>,
+    /// Choices by the purpose's short name; what the link does not ask is passed over.
+    pub choices: Vec<(String, Choice)>,
     pub name: Option<DisplayName>,
     /// The id of the link that stops it, should there be a yes.
     pub stop: LinkId,
-    pub occasion: Occasion,
+    pub now: Timestamp,
+    pub evidence: Value,
+}
+
+/// What the writer says to an answer.
+pub(super) enum Told {
+    /// What became of each choice.
+    Recorded(Arc<Scene>, Vec<(Purpose, Recorded)>),
+    /// Nothing was chosen of what the link asks (LK-03).
+    NoChoice,
+    /// The link cannot be answered, or not any more.
+    Closed,
 }
 
 /// People and links that a batch is about, locked.
@@ -49,23 +61,20 @@ impl Locked {
     /// The people first, as everywhere, so that transactions lock in one order. Somebody erased is nobody.
     pub(super) fn all<'a>(
         tx: &mut WriteTx<'_>,
-        wanted: impl Iterator<Item = (Genuine, SubjectId, &'a ControllerKeys)> + Clone,
+        wanted: impl Iterator<Item = (Genuine, &'a ControllerKeys)> + Clone,
     ) -> Result<Self, Error> {
-        let keys: HashMap<(ControllerId, SubjectId), (ControllerScope, &ControllerKeys)> = wanted
-            .clone()
-            .map(|(genuine, subject, keys)| ((genuine.scope.controller(), subject), (genuine.scope, keys)))
-            .collect();
-        let ids: Vec<_> = keys.keys().copied().collect();
-        let mut people = HashMap::with_capacity(ids.len());
-        for row in tx.lock_people(&ids)? {
-            let id = (row.controller_id, row.id);
-            if let (Some((scope, keys)), None) = (keys.get(&id), row.erased_at) {
-                people.insert(id, Person::open(*scope, keys, row)?);
-            }
-        }
-        let mut ids: Vec<_> = wanted.map(|(genuine, _, _)| (genuine.scope.controller(), genuine.link)).collect();
+        let keys: HashMap<ControllerId, (ControllerScope, &ControllerKeys)> =
+            wanted.clone().map(|(genuine, keys)| (genuine.scope.controller(), (genuine.scope, keys))).collect();
+        let mut ids: Vec<_> = wanted.map(|(genuine, _)| (genuine.scope.controller(), genuine.link)).collect();
         ids.sort_unstable();
         ids.dedup();
+        let behind = tx.people_behind(&ids)?;
+        let mut people = HashMap::with_capacity(behind.len());
+        for row in tx.lock_people(&behind)? {
+            if let (Some((scope, keys)), None) = (keys.get(&row.controller_id), row.erased_at) {
+                people.insert((row.controller_id, row.id), Person::open(*scope, keys, row)?);
+            }
+        }
         let links = tx.lock_links(&ids)?.into_iter().map(|link| ((link.controller_id, link.id), link)).collect();
         Ok(Self { people, links })
     }
@@ -74,10 +83,14 @@ impl Locked {
         self.people.values()
     }
 
-    /// The person and the link, if both are still there.
-    pub(super) fn find(&self, genuine: Genuine, subject: SubjectId) -> Option<(&Person, &Link)> {
+    /// The person and the link, if both are still there. A link for another act is not known (LK-07).
+    pub(super) fn find(&self, genuine: Genuine, action: LinkAction) -> Result<Option<(&Person, &Link)>, Error> {
         let controller = genuine.scope.controller();
-        self.people.get(&(controller, subject)).zip(self.links.get(&(controller, genuine.link)))
+        let Some(link) = self.links.get(&(controller, genuine.link)) else { return Ok(None) };
+        if link.action != action {
+            return Err(Error::UnknownLink);
+        }
+        Ok(self.people.get(&(controller, link.subject_id)).map(|person| (person, link)))
     }
 }
 
@@ -93,7 +106,7 @@ impl RoundAnswers {
     }
 
     /// The first answer of each person stands, also within the batch.
-    pub(super) fn write(self, tx: &mut WriteTx<'_>, now: crate::domain::time::Timestamp) -> Result<(), Error> {
+    pub(super) fn write(self, tx: &mut WriteTx<'_>, now: Timestamp) -> Result<(), Error> {
         let mut seen = HashSet::new();
         let mut alike: HashMap<(ControllerScope, CampaignId, Answer), Vec<SubjectId>> = HashMap::new();
         for (scope, campaign, said, subject) in self.0 {
@@ -111,34 +124,43 @@ impl RoundAnswers {
 }
 
 impl crate::store::Command for Given {
-    /// What became of each choice; nothing where the link was decided before.
-    type Answer = Option<Vec<(Purpose, Recorded)>>;
+    type Answer = Told;
     type Error = Error;
 
     fn route(&self) -> Uuid {
-        self.route
+        self.genuine.link.uuid()
     }
 
     fn carry_out(all: &[&Self], tx: &mut WriteTx<'_>) -> Result<Outcomes<Self>, Error> {
-        let locked = Locked::all(tx, all.iter().map(|given| (given.genuine, given.subject, &*given.keys)))?;
+        let locked = Locked::all(tx, all.iter().map(|given| (given.genuine, &*given.keys)))?;
         let mut docket = Docket::read(tx, locked.people())?;
         let mut used: Vec<Used> = Vec::with_capacity(all.len());
         let (mut taken, mut rounds, mut names) = (HashSet::new(), RoundAnswers::default(), Vec::new());
         let mut outcomes = Vec::with_capacity(all.len());
         for given in all {
-            let open = locked.find(given.genuine, given.subject).filter(|(_, link)| {
-                link.used_at.is_none() && link.superseded_at.is_none() && taken.insert((link.controller_id, link.id))
-            });
-            let Some((person, link)) = open else {
-                outcomes.push(Ok(None));
-                continue;
+            let (person, link) = match locked.find(given.genuine, given.action) {
+                Ok(Some((person, link))) if link.open_at(given.now) && !taken.contains(&link.id) => (person, link),
+                Ok(_) => {
+                    outcomes.push(Ok(Told::Closed));
+                    continue;
+                }
+                Err(error) => {
+                    outcomes.push(Err(error));
+                    continue;
+                }
             };
-            let recorded = given.decide(&mut docket, person);
+            let scene = scene_of(&given.services, tx, person.scope, link)?;
+            let recorded = given.decide(&mut docket, person, link, &scene);
+            if recorded.is_empty() {
+                outcomes.push(Ok(Told::NoChoice));
+                continue;
+            }
+            taken.insert(link.id);
             used.push(given.used(link, &recorded));
             docket.sheet().links.extend(given.stop_link(link, &recorded)?);
             rounds.note(person, link, if any_yes(&recorded) { Answer::Yes } else { Answer::No });
             names.extend(given.name.as_ref().map(|name| (person, name)));
-            outcomes.push(Ok(Some(recorded)));
+            outcomes.push(Ok(Told::Recorded(scene, recorded)));
         }
         docket.write(tx)?;
         tx.use_links(&used)?;
@@ -157,18 +179,27 @@ fn any_yes(recorded: &[(Purpose, Recorded)]) -> bool {
 }
 
 impl Given {
-    fn decide<'p>(&'p self, docket: &mut Docket<'p>, person: &'p Person) -> Vec<(Purpose, Recorded)> {
-        let mut recorded = Vec::with_capacity(self.chosen.len());
-        for (purpose, choice) in &self.chosen {
+    /// Asks the rules for each choice, in the order of the notice.
+    fn decide<'p>(
+        &'p self,
+        docket: &mut Docket<'p>,
+        person: &'p Person,
+        link: &Link,
+        scene: &Scene,
+    ) -> Vec<(Purpose, Recorded)> {
+        let evidence = Some(self.evidence.clone());
+        let occasion = occasion_of(self.now, self.action, link, scene, evidence);
+        let mut recorded = Vec::with_capacity(self.choices.len());
+        for (purpose, choice) in chosen(&scene.purposes, &self.choices) {
             let command = match choice {
                 Choice::Yes => {
                     let act: Act = act_of(self.action);
-                    Command::Give { act, terms: purpose.terms(self.occasion.now) }
+                    Command::Give { act, terms: purpose.terms(self.now) }
                 }
                 Choice::No => Command::Refuse,
             };
-            let decided = docket.apply(&*self.services.ids, &self.keys, person, purpose.id, command, &self.occasion);
-            recorded.push((purpose.clone(), verdict(decided, *choice)));
+            let decided = docket.apply(&*self.services.ids, &self.keys, person, purpose.id, command, &occasion);
+            recorded.push((purpose.clone(), verdict(decided, choice)));
         }
         recorded
     }
@@ -181,7 +212,7 @@ impl Given {
             answer.insert(STOP_LINK.to_owned(), json!(self.stop));
         }
         let answer = Value::Object(answer).to_string();
-        Used { controller_id: link.controller_id, id: link.id, at: self.occasion.now, answer }
+        Used { controller_id: link.controller_id, id: link.id, at: self.now, answer }
     }
 
     /// After a yes the page shows where to stop it, as easy as it was to begin (WD-01).
@@ -196,7 +227,7 @@ impl Given {
             action: LinkAction::Withdraw,
             purposes: serde_json::to_string(&agreed)?,
             campaign_id: None,
-            created_at: self.occasion.now,
+            created_at: self.now,
             expires_at: None,
             superseded_at: None,
             used_at: None,

@@ -1,89 +1,154 @@
 //! Stops by link on their way to the writer. A busy house refuses them last; a link that was used before stops all the
 //! same (WD-06).
 
-use std::collections::HashSet;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::crypto::ControllerKeys;
 use crate::domain::campaign::Answer;
 use crate::domain::consent::Command;
-use crate::domain::ids::{PurposeId, SubjectId};
-use crate::store::links::Used;
-use crate::store::{Outcomes, WriteTx};
+use crate::domain::event::Method;
+use crate::domain::ids::{ControllerScope, PurposeId};
+use crate::domain::link::LinkAction;
+use crate::domain::time::Timestamp;
+use crate::store::links::{Link, Used};
+use crate::store::{Outcomes, ReadTx, StoreError, WriteTx};
 
 use super::super::docket::Docket;
-use super::super::linked::{Genuine, Question};
+use super::super::linked::{Genuine, Present};
 use super::super::record::Occasion;
+use super::super::scene::{Scene, scene_of};
 use super::super::{Error, Services};
 use super::given::{Locked, RoundAnswers};
+use super::source_of;
 
 /// What a used link says it was used for.
 const STOPPED: &str = "{\"stopped\":\"yes\"}";
+
+/// A stop that somebody asks for.
+pub(in super::super) struct Wanted {
+    /// What the link has to be for.
+    pub action: LinkAction,
+    /// Every purpose of the controller, rather than those of the link.
+    pub everything: bool,
+    pub command: Command,
+    pub method: Method,
+    pub evidence: Value,
+}
+
+/// What the page says of a stop.
+#[derive(Debug, Clone)]
+pub struct StopShown {
+    /// What the link's page shows to everybody.
+    pub scene: Arc<Scene>,
+    /// How the person stood before, towards what the link is about.
+    pub before: Vec<Present>,
+}
 
 struct Stop {
     services: Services,
     keys: Arc<ControllerKeys>,
     genuine: Genuine,
-    subject: SubjectId,
-    route: Uuid,
-    purposes: Vec<PurposeId>,
-    command: Command,
-    occasion: Occasion,
+    wanted: Wanted,
+    now: Timestamp,
 }
 
-/// Applies a stop to purposes of the person behind a link, and marks the link.
+/// Applies a stop to the person behind a link, and marks the link; nothing when nobody is on record behind it any more.
+/// No connection for reading is needed for it.
 pub(in super::super) async fn stop(
     services: &Services,
     genuine: Genuine,
-    question: &Question,
-    purposes: Vec<PurposeId>,
-    command: Command,
-    occasion: Occasion,
-) -> Result<(), Error> {
+    wanted: Wanted,
+) -> Result<Option<StopShown>, Error> {
     let keys = services.keys.of(genuine.scope).await?;
-    let (subject, route) = (question.link.subject_id, question.route);
-    let stop = Stop { services: services.clone(), keys, genuine, subject, route, purposes, command, occasion };
-    services.store.submit(stop).await?;
-    Ok(())
+    let now = services.clock.now();
+    services.store.submit(Stop { services: services.clone(), keys, genuine, wanted, now }).await
 }
 
 impl crate::store::Command for Stop {
-    type Answer = ();
+    type Answer = Option<StopShown>;
     type Error = Error;
 
     const URGENT: bool = true;
 
     fn route(&self) -> Uuid {
-        self.route
+        self.genuine.link.uuid()
     }
 
     fn carry_out(all: &[&Self], tx: &mut WriteTx<'_>) -> Result<Outcomes<Self>, Error> {
-        let locked = Locked::all(tx, all.iter().map(|stop| (stop.genuine, stop.subject, &*stop.keys)))?;
+        let locked = Locked::all(tx, all.iter().map(|stop| (stop.genuine, &*stop.keys)))?;
         let mut docket = Docket::read(tx, locked.people())?;
         let (mut used, mut marked, mut rounds) = (Vec::new(), HashSet::new(), RoundAnswers::default());
+        let mut everything = Everything::default();
         let mut outcomes = Vec::with_capacity(all.len());
         for stop in all {
-            // Nobody is on record behind the link any more: the goal is reached.
-            if let Some((person, link)) = locked.find(stop.genuine, stop.subject) {
-                for purpose in &stop.purposes {
-                    let ids = &*stop.services.ids;
-                    docket.apply(ids, &stop.keys, person, *purpose, stop.command, &stop.occasion)?;
+            let (person, link) = match locked.find(stop.genuine, stop.wanted.action) {
+                Ok(Some(found)) => found,
+                // Nobody is on record behind the link any more: the goal is reached.
+                Ok(None) => {
+                    outcomes.push(Ok(None));
+                    continue;
                 }
-                if link.used_at.is_none() && marked.insert((link.controller_id, link.id)) {
-                    let answer = STOPPED.to_owned();
-                    used.push(Used { controller_id: link.controller_id, id: link.id, at: stop.occasion.now, answer });
+                Err(error) => {
+                    outcomes.push(Err(error));
+                    continue;
                 }
-                rounds.note(person, link, Answer::No);
+            };
+            let scene = scene_of(&stop.services, tx, person.scope, link)?;
+            let about = link.purposes()?;
+            let before = docket.present(person, &about, stop.now);
+            let occasion = stop.occasion(link, &scene);
+            let purposes = if stop.wanted.everything { everything.of(tx, person.scope)? } else { &about };
+            for purpose in purposes {
+                let ids = &*stop.services.ids;
+                docket.apply(ids, &stop.keys, person, *purpose, stop.wanted.command, &occasion)?;
             }
-            outcomes.push(Ok(()));
+            if link.used_at.is_none() && marked.insert(link.id) {
+                let answer = STOPPED.to_owned();
+                used.push(Used { controller_id: link.controller_id, id: link.id, at: stop.now, answer });
+            }
+            rounds.note(person, link, Answer::No);
+            outcomes.push(Ok(Some(StopShown { scene, before })));
         }
         docket.write(tx)?;
         tx.use_links(&used)?;
-        if let Some(now) = all.iter().map(|stop| stop.occasion.now).max() {
+        if let Some(now) = all.iter().map(|stop| stop.now).max() {
             rounds.write(tx, now)?;
         }
         Ok(outcomes)
+    }
+}
+
+impl Stop {
+    /// A one-click stop was shown nothing; "this was not me" is pressed on the page of a wording.
+    fn occasion(&self, link: &Link, scene: &Scene) -> Occasion {
+        let evidence = Some(self.wanted.evidence.clone());
+        match self.wanted.action {
+            LinkAction::Withdraw => {
+                Occasion { evidence, ..Occasion::plain(self.now, self.wanted.method, source_of(link)) }
+            }
+            action @ (LinkAction::NotMe | LinkAction::Confirm | LinkAction::Answer) => {
+                super::occasion_of(self.now, action, link, scene, evidence)
+            }
+        }
+    }
+}
+
+/// All purposes of the controllers that a batch objects to, read once.
+#[derive(Default)]
+struct Everything(HashMap<ControllerScope, Vec<PurposeId>>);
+
+impl Everything {
+    fn of(&mut self, tx: &mut ReadTx<'_>, scope: ControllerScope) -> Result<&[PurposeId], StoreError> {
+        match self.0.entry(scope) {
+            Entry::Occupied(known) => Ok(known.into_mut()),
+            Entry::Vacant(unknown) => {
+                Ok(unknown.insert(tx.purposes(scope)?.into_iter().map(|purpose| purpose.id).collect()))
+            }
+        }
     }
 }
