@@ -115,7 +115,18 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        self.inner.readers.run(&self.inner.runtime, call).await
+        self.inner.readers.run(&self.inner.runtime, false, call).await
+    }
+
+    /// A read that much else waits for, a stop among it: short, and seldom made. There is a connection for these
+    /// alone, so that they come through while others keep the rest busy.
+    pub async fn read_pressing<T, E, F>(&self, call: F) -> Result<T, E>
+    where
+        F: FnOnce(&mut ReadTx<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        self.inner.readers.run(&self.inner.runtime, true, call).await
     }
 
     /// Runs a writing call in the next group commit and answers once it is durable. `route` names what the call is

@@ -19,6 +19,8 @@ pub(super) struct ReadPool {
     url: DatabaseUrl,
     idle: Arc<Mutex<Vec<Conn>>>,
     slots: Arc<Semaphore>,
+    /// One more, for what everything else waits for.
+    spare: Arc<Semaphore>,
     wait: Duration,
     busy: Duration,
 }
@@ -32,18 +34,27 @@ impl ReadPool {
             url: settings.url.clone(),
             idle: Arc::new(Mutex::new(vec![first])),
             slots: Arc::new(Semaphore::new(size)),
+            spare: Arc::new(Semaphore::new(1)),
             wait: settings.read_wait,
             busy: settings.busy_timeout,
         })
     }
 
-    pub(super) async fn run<T, E, F>(&self, runtime: &Handle, call: F) -> Result<T, E>
+    /// Runs a call on a connection that is free, or becomes free in time; a pressing one may use the spare one too.
+    pub(super) async fn run<T, E, F>(&self, runtime: &Handle, pressing: bool, call: F) -> Result<T, E>
     where
         F: FnOnce(&mut ReadTx<'_>) -> Result<T, E> + Send + 'static,
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        let slot = match tokio::time::timeout(self.wait, Arc::clone(&self.slots).acquire_owned()).await {
+        let free = async {
+            tokio::select! {
+                biased;
+                slot = Arc::clone(&self.slots).acquire_owned() => slot,
+                slot = Arc::clone(&self.spare).acquire_owned(), if pressing => slot,
+            }
+        };
+        let slot = match tokio::time::timeout(self.wait, free).await {
             Ok(Ok(slot)) => slot,
             Ok(Err(_)) | Err(_) => return Err(StoreError::Busy("no connection for reading was free in time").into()),
         };

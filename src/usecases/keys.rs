@@ -120,7 +120,7 @@ impl Keys {
         }
         let (sealed, canaries, link_keys) = self
             .store
-            .read(move |tx: &mut ReadTx<'_>| {
+            .read_pressing(move |tx: &mut ReadTx<'_>| {
                 Ok::<_, StoreError>((tx.controller_keys(scope)?, tx.key_canaries(scope)?, tx.link_keys(scope)?))
             })
             .await?;
@@ -194,7 +194,7 @@ impl Keys {
             return Ok(found);
         }
         let wanted = kid.to_owned();
-        let row = match self.store.read(move |tx: &mut ReadTx<'_>| tx.link_key(&wanted)).await {
+        let row = match self.store.read_pressing(move |tx: &mut ReadTx<'_>| tx.link_key(&wanted)).await {
             Ok(row) => row,
             Err(StoreError::NotFound) => return Err(Error::UnknownLink),
             Err(error) => return Err(error.into()),

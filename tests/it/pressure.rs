@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use diesel::Connection;
 use diesel::connection::SimpleConnection;
 use diesel::sqlite::SqliteConnection;
+use reconsent::store::{ReadTx, StoreError};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -16,7 +17,7 @@ use tokio::task::JoinSet;
 use tokio_postgres::NoTls;
 
 use crate::support::world::{Shop, World, launched_round};
-use crate::support::{Engine, Process, TestApp};
+use crate::support::{Engine, Process, TestApp, pages};
 
 /// Both ends of a thousand connections are more than many systems let a process have unless it asks.
 fn make_room_for_connections() {
@@ -131,6 +132,48 @@ both_engines! {
         for address in taken.iter().take(200) {
             assert!(app.events_of(address).await.contains(&"consent.requested".to_owned()), "{address}");
         }
+    }
+
+    async fn a_stop_goes_through_while_every_connection_for_reading_is_busy(app: TestApp) {
+        let world = World::around(&app);
+        let shop = Shop::open(&app, &world).await;
+        let worker = world.worker();
+        let visitor = app.nobody();
+        let body = json!({ "email": "ana@example.org", "choices": { "newsletter": "yes" } });
+        visitor.post(&format!("/f/{}", shop.form_key), body).await.expect(202);
+        let link = World::link_in(&*world.mail_to("ana@example.org").await, "/c/");
+        let seal = pages::seal(&visitor.get(&link).await.expect(200).body());
+        app.clock.advance(Duration::from_secs(3));
+        let done = visitor.form(&link, &[("nonce", &seal), ("choice.newsletter", "yes")]).await.expect(200);
+        let stop = pages::link_on(&done.body(), "/u/");
+        worker.stop().await;
+
+        // Two at once hold the connections; the others stand in line before the stop.
+        let (mut until_the_stop, mut holding, begun) = (Vec::new(), JoinSet::new(), Arc::new(AtomicUsize::new(0)));
+        for _ in 0..6 {
+            let (release, released) = std::sync::mpsc::channel::<()>();
+            until_the_stop.push(release);
+            let (store, begun) = (app.services.store.clone(), Arc::clone(&begun));
+            holding.spawn(async move {
+                let hold = move |_: &mut ReadTx<'_>| {
+                    begun.fetch_add(1, Ordering::SeqCst);
+                    let _ = released.recv();
+                    Ok::<_, StoreError>(())
+                };
+                store.read(hold).await
+            });
+        }
+        while begun.load(Ordering::SeqCst) < 2 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        // The keys that were read are too old by now and have to be read anew.
+        app.clock.advance(Duration::from_secs(3600));
+        visitor.form(&stop, &[("List-Unsubscribe", "One-Click")]).await.expect(200);
+        drop(until_the_stop);
+        while let Some(read) = holding.join_next().await {
+            read.expect("no read panics").expect("each has its turn");
+        }
+        assert_eq!(app.events_of("ana@example.org").await.last().map(String::as_str), Some("consent.withdrawn"));
     }
 }
 
