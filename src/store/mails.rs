@@ -231,14 +231,17 @@ impl WriteTx<'_> {
         if people.is_empty() {
             return Ok(Vec::new());
         }
-        Ok(load_locked!(
-            &mut *self.conn,
-            t::mails
-                .filter(among(t::controller_id, t::subject_id, people.iter().copied()))
-                .filter(t::state.eq_any([MailState::Queued, MailState::Claimed, MailState::Deferred]))
-                .order((t::controller_id, t::id))
-                .select(Mail::as_select())
-        )?)
+        let waiting = t::mails
+            .filter(among(t::controller_id, t::subject_id, people.iter().copied()))
+            .filter(t::state.eq_any([MailState::Queued, MailState::Claimed, MailState::Deferred]));
+        Ok(match &mut *self.conn {
+            // Asked for an order, it would rather walk in it through all mails of the controller; the lock is the single
+            // writer.
+            Conn::Sqlite(c) => waiting.select(Mail::as_select()).load(&mut **c)?,
+            Conn::Postgres(c) => {
+                waiting.order((t::controller_id, t::id)).select(Mail::as_select()).for_update().load(&mut **c)?
+            }
+        })
     }
 
     /// Commits that from here on these mails may have been sent; their places in line are used.

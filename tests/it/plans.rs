@@ -259,7 +259,12 @@ fn walks_of_sqlite(path: &str, statements: &BTreeSet<String>) -> BTreeMap<String
             let mut words = step.split_whitespace();
             words.next() == Some("SCAN") && words.next().is_some_and(|table| LARGE.contains(&table) || table == "o")
         };
-        if steps.iter().any(walk) {
+        // All of a controller's rows are as many; a page of them ends.
+        let whole = |step: &String| {
+            let table = step.split_whitespace().nth(1).unwrap_or_default();
+            step.starts_with("SEARCH") && LARGE.contains(&table) && step.contains("(controller_id=?)")
+        };
+        if steps.iter().any(walk) || (steps.iter().any(whole) && !statement.contains("LIMIT")) {
             walks.insert(statement.clone(), steps);
         }
     }
