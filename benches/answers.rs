@@ -80,8 +80,8 @@ async fn one_run(engine: Engine, cluster: Option<&Cluster>, options: &Options) -
 }
 
 async fn prepare(engine: Engine, ground: &Ground, house: &House, shop: &Shop) -> Outcome<(Vec<Ready>, Vec<Ready>)> {
-    let people = library::people(engine, &ground.database).await?;
     let services = ground.services(&house.base).await?;
+    let people = library::people(engine, &ground.database, &services, shop).await?;
     let confirms = library::links(&services, shop, &people, LinkAction::Confirm).await?;
     let withdrawals = library::links(&services, shop, &people, LinkAction::Withdraw).await?;
     Ok((confirms, withdrawals))

@@ -60,8 +60,10 @@ pub async fn open(database: &str, root: &str, base: &str) -> Outcome<Services> {
     Ok(Services::new(store, root, Arc::new(Now), Arc::new(Fresh), Rules::default(), base))
 }
 
-/// Everybody on record.
-pub async fn people(engine: Engine, database: &str) -> Outcome<Vec<SubjectId>> {
+/// Everybody on record but the decoys, whose opening is an alarm.
+pub async fn people(engine: Engine, database: &str, services: &Services, shop: &Shop) -> Outcome<Vec<SubjectId>> {
+    let keys = services.keys.of(ControllerScope::granted(shop.controller.parse()?)).await?;
+    let decoys: Vec<uuid::Uuid> = keys.decoys().collect();
     let ids: Vec<uuid::Uuid> = match engine {
         Engine::Sqlite => {
             let conn = super::rows_sqlite::open(database)?;
@@ -75,7 +77,7 @@ pub async fn people(engine: Engine, database: &str) -> Outcome<Vec<SubjectId>> {
             rows.iter().map(|row| row.get::<_, &str>(0).parse()).collect::<Result<_, _>>()?
         }
     };
-    Ok(ids.into_iter().map(SubjectId::from_uuid).collect())
+    Ok(ids.into_iter().filter(|id| !decoys.contains(id)).map(SubjectId::from_uuid).collect())
 }
 
 /// A link's token and the seal of its page.
