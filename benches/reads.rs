@@ -2,32 +2,53 @@
 //! results of a round over half of the people.
 //!
 //! ```text
-//! cargo bench --bench reads -- --url sqlite:growth.db [--calls 2000]
+//! cargo bench --bench reads -- [--size 1000000]
+//! cargo bench --bench reads -- --url sqlite:growth.db
 //! ```
+//!
+//! Without `--url` it fills a database of its own first. A person has three events, more or less.
 //!
 //! Each call goes through the use case that the API calls, keys, opening of sealed columns and waiting for a connection
 //! included; HTTP is not. The people are taken at random, so most of their pages are not in the database's cache.
 //! There is no question "who was opted in on a day" to measure yet: the service answers it for one person, by history.
 
 mod growth;
+mod support;
 
 use std::time::{Duration, Instant};
 
-use growth::{CONTROLLER, Failure, address_of, open, option};
+use growth::{CONTROLLER, Failure, address_of, generator, open, option};
 use reconsent::domain::ids::{CampaignId, ControllerScope, TokenId};
 use reconsent::store::{ReadTx, StoreError};
 use reconsent::usecases::campaigns::results;
 use reconsent::usecases::once::Asker;
 use reconsent::usecases::people::{history, mails, search_person};
 use reconsent::usecases::{Error, Services};
+use support::cluster::Cluster;
+use support::house::{Engine, folder};
+use support::options::Options;
+use support::process;
 
 fn main() -> Result<(), Failure> {
-    let Some(url) = option("--url") else {
-        println!("reads: --url URL [--calls N]");
-        return Ok(());
-    };
-    let calls: u32 = option("--calls").unwrap_or_else(|| "2000".to_owned()).parse()?;
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(read(&url, calls))
+    let options = Options::read();
+    let calls = options.pick(2000, 20);
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+        if let Some(url) = option("--url") {
+            return read(&url, calls).await;
+        }
+        for engine in options.engines() {
+            println!("## {}: {}, load {}\n", engine.name(), process::machine(), process::load());
+            let cluster = (*engine == Engine::Postgres).then(Cluster::start).transpose()?;
+            let folder = folder("reads")?;
+            let url = match &cluster {
+                Some(cluster) => cluster.database("growth").await?,
+                None => format!("sqlite:{}/growth.db", folder.path().display()),
+            };
+            generator::generate(&url, options.size(1_000_000, 2_000) as u64).await?;
+            read(&url, calls).await?;
+        }
+        Ok(())
+    })
 }
 
 /// How long calls took.
