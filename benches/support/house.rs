@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use super::cluster::Cluster;
 use super::{Outcome, fault};
@@ -174,6 +176,38 @@ impl House {
     pub async fn upload(&self, path: &str, token: &str, media: &str, body: Vec<u8>) -> Outcome<Value> {
         let request = self.client.post(format!("{}{path}", self.base)).bearer_auth(token);
         self.told(path, request.header("content-type", media).body(body)).await
+    }
+
+    /// Uploads a list that is made up while it goes out; the import's id, and how many bytes it had.
+    pub async fn upload_pieces(
+        &self,
+        path: &str,
+        token: &str,
+        pieces: impl Iterator<Item = Vec<u8>>,
+    ) -> Outcome<(String, usize)> {
+        let mut socket = TcpStream::connect(self.http).await?;
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {token}\r\ncontent-type: text/csv\r\n\
+             transfer-encoding: chunked\r\nconnection: close\r\n\r\n",
+            self.http
+        );
+        socket.write_all(head.as_bytes()).await?;
+        let mut sent = 0;
+        for piece in pieces.filter(|piece| !piece.is_empty()) {
+            sent += piece.len();
+            socket.write_all(format!("{:x}\r\n", piece.len()).as_bytes()).await?;
+            socket.write_all(&piece).await?;
+            socket.write_all(b"\r\n").await?;
+        }
+        socket.write_all(b"0\r\n\r\n").await?;
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).await?;
+        let body = answer.split_once("\r\n\r\n").map(|(_, body)| body).unwrap_or_default();
+        let told: Value = serde_json::from_str(body).unwrap_or_default();
+        match told["id"].as_str() {
+            Some(id) if answer.starts_with("HTTP/1.1 202") => Ok((id.to_owned(), sent)),
+            _ => fault(format!("{path} answered {answer}")),
+        }
     }
 
     async fn told(&self, path: &str, request: reqwest::RequestBuilder) -> Outcome<Value> {

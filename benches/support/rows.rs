@@ -28,6 +28,7 @@ enum Fill {
     Subject,
     Event,
     Mail,
+    Line,
 }
 
 /// A table's row as the service wrote it.
@@ -68,6 +69,7 @@ fn fill(table: &str, column: &str) -> Fill {
     match (table, column) {
         ("subjects", "id") | (_, "subject_id") => Fill::Subject,
         ("consent_events", "id") | ("consents", "event_id") => Fill::Event,
+        ("import_rows", "row_no") => Fill::Line,
         ("mails", "id") | ("outbox", "reference") => Fill::Mail,
         ("subjects", "email_key" | "wrapped_key" | "email" | "name" | "fields") => Fill::Random,
         ("consent_events", "evidence_sha256" | "evidence" | "salt" | "commitment") => Fill::Random,
@@ -80,37 +82,45 @@ pub struct Maker {
     /// One row of each table.
     pub patterns: Vec<Pattern>,
     random: Random,
+    /// Of the newest row of a list.
+    line: i64,
 }
 
 impl Maker {
     /// From the patterns of these tables.
     pub fn new(patterns: Vec<Pattern>) -> Self {
-        Self { patterns, random: Random::new() }
+        Self { patterns, random: Random::new(), line: 1000 }
     }
 
     /// So many opt-ins: for each table its rows.
     pub fn batch(&mut self, opt_ins: usize) -> Vec<Vec<Vec<Cell>>> {
         let now = millis();
         let random = &mut self.random;
-        let ids: Vec<[[u8; 16]; 3]> = (0..opt_ins).map(|_| std::array::from_fn(|_| random.id(now))).collect();
+        let ids: Vec<Ids> = (0..opt_ins).map(|_| std::array::from_fn(|_| random.id(now))).collect();
+        let first = self.line + 1;
+        self.line += i64::try_from(opt_ins).unwrap_or_default();
         let mut tables = Vec::with_capacity(self.patterns.len());
         for pattern in &self.patterns {
-            let row = |ids: &[[u8; 16]; 3], random: &mut Random| {
+            let row = |ids: &Ids, line: i64, random: &mut Random| {
                 let cells = pattern.cells.iter().zip(&pattern.fills);
-                cells.map(|(cell, fill)| filled(cell, *fill, ids, random)).collect::<Vec<_>>()
+                cells.map(|(cell, fill)| filled(cell, *fill, ids, line, random)).collect::<Vec<_>>()
             };
-            tables.push(ids.iter().map(|ids| row(ids, random)).collect());
+            tables.push(ids.iter().zip(first..).map(|(ids, line)| row(ids, line, random)).collect());
         }
         tables
     }
 }
 
-fn filled(cell: &Cell, fill: Fill, ids: &[[u8; 16]; 3], random: &mut Random) -> Cell {
+/// Of a person, an event and a mail.
+type Ids = [[u8; 16]; 3];
+
+fn filled(cell: &Cell, fill: Fill, ids: &Ids, line: i64, random: &mut Random) -> Cell {
     match (cell, fill) {
         (Cell::Null, _) | (_, Fill::Same) => cell.clone(),
         (_, Fill::Subject) => Cell::Bytes(ids[0].to_vec()),
         (_, Fill::Event) => Cell::Bytes(ids[1].to_vec()),
         (_, Fill::Mail) => Cell::Bytes(ids[2].to_vec()),
+        (_, Fill::Line) => Cell::Number(line),
         (Cell::Bytes(bytes), Fill::Random) => Cell::Bytes(random.bytes(bytes.len())),
         (cell, Fill::Random) => cell.clone(),
     }
