@@ -169,15 +169,11 @@ impl WriteTx<'_> {
         scope: ControllerScope,
         email_keys: &[Vec<u8>],
     ) -> Result<Vec<Subject>, StoreError> {
-        use subjects::dsl as t;
-        Ok(load_locked!(
-            &mut *self.conn,
-            t::subjects
-                .filter(t::controller_id.eq(scope.controller()))
-                .filter(t::email_key.eq_any(email_keys))
-                .order(t::id)
-                .select(Subject::as_select())
-        )?)
+        // Named by controller and address together: with the controller apart, SQLite may rather walk through all of its
+        // people in the order wanted than look each address up and sort.
+        let wanted: Vec<(ControllerId, &[u8])> =
+            email_keys.iter().map(|email_key| (scope.controller(), email_key.as_slice())).collect();
+        self.lock_people_by_address(&wanted)
     }
 
     /// Adds people; those whose address is known are left as they are.
