@@ -3,15 +3,18 @@
 use std::collections::BTreeMap;
 
 use diesel::prelude::*;
+use diesel::sql_types::{Bool, Integer, Nullable, SmallInt, Text};
 
 use crate::domain::ids::{ControllerId, ControllerScope, ImportId, SubjectId};
 use crate::domain::time::Timestamp;
 
-use super::connection::on;
+use super::bulk::{Bulk, bulk_row};
+use super::connection::{Conn, on};
 use super::dialect::first_locked;
 use super::error::StoreError;
 use super::rows::{ImportKind, ImportStatus, RowOutcome};
 use super::schema::{import_chunks, import_counts, import_rows, imports};
+use super::types::Id;
 use super::{ReadTx, WriteTx};
 
 /// An upload.
@@ -87,6 +90,34 @@ pub struct ImportRow {
     /// Column and rule, never the value.
     pub detail: Option<String>,
 }
+
+bulk_row!(ImportRow => "import_rows" {
+    controller_id: Id,
+    import_id: Id,
+    row_no: Integer,
+    subject_id: Nullable<Id>,
+    outcome: SmallInt,
+    detail: Nullable<Text>,
+});
+
+/// Rows of a report that stand alike.
+#[derive(Debug, Insertable)]
+#[diesel(table_name = import_counts, treat_none_as_default_value = false)]
+struct Counted {
+    controller_id: ControllerId,
+    import_id: ImportId,
+    outcome: RowOutcome,
+    known: bool,
+    counted: i32,
+}
+
+bulk_row!(Counted => "import_counts" {
+    controller_id: Id,
+    import_id: Id,
+    outcome: SmallInt,
+    known: Bool,
+    counted: Integer,
+});
 
 impl ReadTx<'_> {
     /// An upload.
@@ -235,28 +266,34 @@ impl WriteTx<'_> {
         if rows.is_empty() {
             return Ok(());
         }
-        on!(self.writing(), c => diesel::insert_into(import_rows::table).values(rows).execute(c))?;
-        let mut counts: BTreeMap<(ControllerId, ImportId, i16, bool), (RowOutcome, i32)> = BTreeMap::new();
+        let mut counts: BTreeMap<(ControllerId, ImportId, i16, bool), Counted> = BTreeMap::new();
         for row in rows {
-            let alike = (row.controller_id, row.import_id, row.outcome.code(), row.subject_id.is_some());
-            counts.entry(alike).or_insert((row.outcome, 0)).1 += 1;
+            let (controller_id, import_id, known) = (row.controller_id, row.import_id, row.subject_id.is_some());
+            let alike = counts.entry((controller_id, import_id, row.outcome.code(), known));
+            let none = || Counted { controller_id, import_id, outcome: row.outcome, known, counted: 0 };
+            alike.or_insert_with(none).counted += 1;
         }
+        let counts: Vec<Counted> = counts.into_values().collect();
         use import_counts::dsl as t;
-        let counts: Vec<_> = counts
-            .into_iter()
-            .map(|((controller, import, _, known), (outcome, counted))| {
-                (
-                    t::controller_id.eq(controller),
-                    t::import_id.eq(import),
-                    t::outcome.eq(outcome),
-                    t::known.eq(known),
-                    t::counted.eq(counted),
+        match self.writing() {
+            Conn::Postgres(c) => Bulk::default()
+                .insert(rows, "")
+                .insert(
+                    &counts,
+                    "ON CONFLICT (controller_id, import_id, outcome, known) \
+                     DO UPDATE SET counted = import_counts.counted + excluded.counted",
                 )
-            })
-            .collect();
-        on!(self.writing(), c => diesel::insert_into(t::import_counts).values(&counts)
-            .on_conflict((t::controller_id, t::import_id, t::outcome, t::known)).do_update()
-            .set(t::counted.eq(t::counted + diesel::upsert::excluded(t::counted))).execute(c))?;
+                .execute(c)?,
+            Conn::Sqlite(c) => {
+                diesel::insert_into(import_rows::table).values(rows).execute(&mut **c)?;
+                diesel::insert_into(t::import_counts)
+                    .values(&counts)
+                    .on_conflict((t::controller_id, t::import_id, t::outcome, t::known))
+                    .do_update()
+                    .set(t::counted.eq(t::counted + diesel::upsert::excluded(t::counted)))
+                    .execute(&mut **c)?
+            }
+        };
         Ok(())
     }
 
