@@ -123,6 +123,18 @@ impl ReadTx<'_> {
             on!(self.conn, c => t::subjects.filter(t::controller_id.eq(scope.controller())).filter(t::email_key.eq_any(email_keys)).select(Subject::as_select()).load(c))?,
         )
     }
+
+    /// Those of these addresses that are known.
+    pub fn known_fingerprints(
+        &mut self,
+        scope: ControllerScope,
+        email_keys: &[Vec<u8>],
+    ) -> Result<Vec<Vec<u8>>, StoreError> {
+        use subjects::dsl as t;
+        Ok(
+            on!(self.conn, c => t::subjects.filter(t::controller_id.eq(scope.controller())).filter(t::email_key.eq_any(email_keys)).select(t::email_key).load(c))?,
+        )
+    }
 }
 
 impl WriteTx<'_> {

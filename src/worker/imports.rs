@@ -48,7 +48,7 @@ pub(super) async fn import(worker: &Worker, task: &Task) -> Result<(), Error> {
     let mut held_since = begun;
     while reading.step().await? == Step::More {
         if begun.elapsed() >= worker.settings.import_turn && others_wait(worker).await? {
-            worker.readings.put(id, reading, worker.settings.imports_kept);
+            worker.readings.put(id, reading.put_down(), worker.settings.imports_kept);
             // Not due at once, so that whoever waits is taken first.
             postpone(worker, task, worker.settings.poll_interval).await?;
             return Ok(());

@@ -52,6 +52,11 @@ pub(super) struct Found {
     pub candidates: Vec<Vec<u8>>,
 }
 
+/// See [`Found::candidates`].
+fn candidates(keys: &ControllerKeys, match_key: &str) -> Vec<Vec<u8>> {
+    keys.suppression_candidates(Channel::Email.name(), match_key).iter().map(|mark| mark.to_vec()).collect()
+}
+
 /// The first half of an address' fingerprint: enough to tell a million of them apart.
 pub(super) type Seen = HashSet<[u8; 16]>;
 
@@ -66,8 +71,7 @@ impl Row {
                 let mut half = [0; 16];
                 half.copy_from_slice(&email_key[..16]);
                 if seen.insert(half) {
-                    let candidates = keys.suppression_candidates(Channel::Email.name(), &match_key);
-                    let candidates = candidates.iter().map(|fingerprint| fingerprint.to_vec()).collect();
+                    let candidates = candidates(keys, &match_key);
                     What::Address(Box::new(Found { row, email_key: email_key.to_vec(), candidates }))
                 } else {
                     What::Refused(RowOutcome::Duplicate, Some("column email: occurs further up in the list".to_owned()))
@@ -83,6 +87,13 @@ impl Row {
             }
         };
         Self { line, what }
+    }
+
+    /// Looks at a row anew after a pause: the "never mail" list may have got a new key (SU-04).
+    pub fn look_again(&mut self, keys: &ControllerKeys) {
+        if let What::Address(found) = &mut self.what {
+            found.candidates = candidates(keys, &found.row.email.match_key());
+        }
     }
 
     /// The address, if there is one.
@@ -144,6 +155,11 @@ impl NeverMail {
     /// An address' entries.
     pub fn entries(&self, found: &Found) -> Vec<Suppression> {
         found.candidates.iter().filter_map(|candidate| self.0.get(candidate)).flatten().cloned().collect()
+    }
+
+    /// Whether there is any entry of the address.
+    pub fn names(&self, found: &Found) -> bool {
+        !self.0.is_empty() && found.candidates.iter().any(|candidate| self.0.contains_key(candidate))
     }
 
     /// Whether the address is on the list for a purpose.

@@ -2,51 +2,34 @@
 //! suppressed address stays suppressed, and nobody is created for it (RP-04, SU-05).
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use serde_json::Value;
 
 use crate::crypto::ControllerKeys;
-use crate::domain::basis::MissingProof;
 use crate::domain::consent::Command;
-use crate::domain::event::Method;
 use crate::domain::list::{ListRow, claim};
 use crate::domain::time::Timestamp;
-use crate::store::WriteTx;
 use crate::store::imports::ImportRow;
 use crate::store::rows::RowOutcome;
 use crate::store::subjects::Subject;
-use crate::usecases::record::{Occasion, Person};
-use crate::usecases::record_many::{Change, apply_batch};
+use crate::store::{StoreError, WriteTx};
+use crate::usecases::docket::Docket;
+use crate::usecases::record::Person;
 use crate::usecases::{Error, Services};
 
+use super::ahead::{Newcomer, Plain, newcomer, occasion};
 use super::batch::{Found, Job, NeverMail, Row};
 use super::verdict::{Verdict, summarise};
 
-/// A batch and the rows for people who seemed new when it was put together.
+/// A batch and what was made ahead for people who seemed new when it was put together.
 pub(super) struct Contacts {
-    pub rows: Arc<Vec<Row>>,
-    pub newcomers: HashMap<Vec<u8>, Subject>,
+    pub rows: Vec<Row>,
+    pub newcomers: HashMap<Vec<u8>, Newcomer>,
+    pub now: Timestamp,
 }
 
-/// A row for somebody new.
-pub(super) fn newcomer(
-    job: &Job,
-    services: &Services,
-    keys: &ControllerKeys,
-    row: &ListRow,
-    now: Timestamp,
-) -> Subject {
-    let fields = (!row.fields.is_empty()).then(|| fields_of(row));
-    Person::newcomer(job.scope, keys, &*services.ids, &row.email, row.name.as_ref(), fields.as_ref(), now).row
-}
-
-fn fields_of(row: &ListRow) -> Value {
-    Value::Object(row.fields.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect())
-}
-
-/// Somebody of the batch who is on record.
-struct Known<'a> {
+/// Somebody of the batch whom the rules are asked about now.
+struct Asked<'a> {
     line: i32,
     found: &'a Found,
     person: Person,
@@ -61,113 +44,87 @@ impl Contacts {
         services: &Services,
         keys: &ControllerKeys,
         job: &Job,
-        now: Timestamp,
     ) -> Result<Vec<ImportRow>, Error> {
         let mut report = job.refused(&self.rows);
-        let addresses: Vec<(i32, &Found)> =
-            self.rows.iter().filter_map(|row| row.found().map(|found| (row.line, found))).collect();
-        let (mut on_record, added) = self.find_or_add(tx, services, keys, job, now)?;
+        let addresses = || self.rows.iter().filter_map(|row| row.found().map(|found| (row.line, found)));
+        let fingerprints: Vec<Vec<u8>> = addresses().map(|(_, found)| found.email_key.clone()).collect();
+        let locked = tx.lock_subjects_by_fingerprints(job.scope, &fingerprints)?;
+        let mut on_record: HashMap<Vec<u8>, Subject> =
+            locked.into_iter().map(|row| (row.email_key.clone(), row)).collect();
         // After the locks, so that a stop that came in meanwhile is seen.
         let never = NeverMail::of(tx, job.scope, &self.rows)?;
-        let mut known: Vec<Known<'_>> = Vec::with_capacity(addresses.len());
-        for (line, found) in addresses {
-            match on_record.remove(&found.email_key) {
-                Some(row) => {
-                    let new = added.get(&found.email_key).is_some_and(|id| *id == row.id);
-                    known.push(Known { line, found, person: Person::open(job.scope, keys, row)?, new });
-                }
-                None => {
-                    let verdicts: Vec<_> = job.purposes.iter().map(|purpose| (purpose, Verdict::Listed)).collect();
-                    let (outcome, detail) = summarise(false, &verdicts, &[]);
-                    report.push(job.report(line, None, outcome, detail));
-                }
+        let mut plain: Vec<&Plain> = Vec::with_capacity(fingerprints.len());
+        let mut asked: Vec<Asked<'_>> = Vec::new();
+        for (line, found) in addresses() {
+            let ahead = self.newcomers.get(&found.email_key);
+            if let Some(row) = on_record.remove(&found.email_key) {
+                asked.push(Asked { line, found, person: Person::open(job.scope, keys, row)?, new: false });
+            } else if let Some(made) = ahead.and_then(|ahead| ahead.plain.as_ref()).filter(|_| !never.names(found)) {
+                report.push(made.report.clone());
+                plain.push(made);
+            } else if job.purposes.iter().any(|purpose| !never.lists(found, purpose.id)) {
+                let made = ahead.map(|ahead| ahead.person.clone());
+                let person = made.unwrap_or_else(|| newcomer(job, services, keys, &found.row, self.now));
+                asked.push(Asked { line, found, person, new: true });
+            } else {
+                let verdicts: Vec<_> = job.purposes.iter().map(|purpose| (purpose, Verdict::Listed)).collect();
+                let (outcome, detail) = summarise(false, &verdicts, &[]);
+                report.push(job.report(line, None, outcome, detail));
             }
         }
-        let claims: Vec<(Vec<Change<'_>>, Vec<MissingProof>)> =
-            known.iter().map(|known| changes(job, known, &never, now)).collect();
-        let (mut all, mut counts, mut lacks) = (Vec::new(), Vec::new(), Vec::new());
-        for (changes, missing) in claims {
-            counts.push(changes.len());
-            lacks.push(missing);
-            all.extend(changes);
-        }
-        let decided = apply_batch(tx, &*services.ids, keys, &all)?;
-        drop(all);
-        let mut decided = decided.into_iter();
-        for ((known, count), missing) in known.iter_mut().zip(counts).zip(lacks) {
-            let mut own = decided.by_ref().take(count);
-            let mut verdicts = Vec::with_capacity(job.purposes.len());
-            for purpose in &job.purposes {
-                let listed = never.lists(known.found, purpose.id);
-                let verdict = if listed { None } else { own.next().map(Verdict::from) };
-                verdicts.push((purpose, verdict.unwrap_or(Verdict::Listed)));
-            }
-            let (outcome, detail) = summarise(known.new, &verdicts, &missing);
+        let mut docket = Docket::read(tx, asked.iter().filter(|asked| !asked.new).map(|asked| &asked.person))?;
+        plain.into_iter().for_each(|made| made.put_on(docket.sheet()));
+        let mut updated: Vec<&Asked<'_>> = Vec::new();
+        for one in &asked {
+            let (outcome, detail) = self.decide(services, keys, job, &mut docket, &never, one);
             if outcome == RowOutcome::Updated {
-                fill_gaps(tx, &known.person, &known.found.row, services.rules.limits.subject_fields)?;
+                updated.push(one);
             }
-            report.push(job.report(known.line, Some(known.person.row.id), outcome, detail));
+            report.push(job.report(one.line, Some(one.person.row.id), outcome, detail));
+        }
+        docket.write(tx).map_err(once_more)?;
+        for one in updated {
+            fill_gaps(tx, &one.person, &one.found.row, services.rules.limits.subject_fields)?;
         }
         Ok(report)
     }
 
-    /// The people of the batch by fingerprint, locked; those that nobody has stopped are added where they are not known.
-    #[allow(clippy::type_complexity, reason = "two maps with one key")]
-    fn find_or_add(
+    /// Asks the rules about what the row claims, for each purpose that the address is not suppressed for.
+    fn decide<'a>(
         &self,
-        tx: &mut WriteTx<'_>,
         services: &Services,
-        keys: &ControllerKeys,
+        keys: &'a ControllerKeys,
         job: &Job,
-        now: Timestamp,
-    ) -> Result<(HashMap<Vec<u8>, Subject>, HashMap<Vec<u8>, crate::domain::ids::SubjectId>), Error> {
-        let fingerprints: Vec<Vec<u8>> =
-            self.rows.iter().filter_map(Row::found).map(|found| found.email_key.clone()).collect();
-        let by_key = |people: Vec<Subject>| people.into_iter().map(|row| (row.email_key.clone(), row));
-        let mut on_record: HashMap<Vec<u8>, Subject> =
-            by_key(tx.lock_subjects_by_fingerprints(job.scope, &fingerprints)?).collect();
-        let never = NeverMail::of(tx, job.scope, &self.rows)?;
-        let mut added: Vec<Subject> = Vec::new();
-        for found in self.rows.iter().filter_map(Row::found) {
-            let free = job.purposes.iter().any(|purpose| !never.lists(found, purpose.id));
-            if free && !on_record.contains_key(&found.email_key) {
-                let prepared = self.newcomers.get(&found.email_key).cloned();
-                added.push(prepared.unwrap_or_else(|| newcomer(job, services, keys, &found.row, now)));
-            }
+        docket: &mut Docket<'a>,
+        never: &NeverMail,
+        asked: &'a Asked<'_>,
+    ) -> (RowOutcome, Option<String>) {
+        if asked.new {
+            docket.welcome(&asked.person);
         }
-        if !added.is_empty() {
-            // One order for all, so that two lists with the same people do not wait for each other.
-            added.sort_by(|a, b| a.email_key.cmp(&b.email_key));
-            tx.add_subjects(&added)?;
-            let wanted: Vec<Vec<u8>> = added.iter().map(|row| row.email_key.clone()).collect();
-            // Read again: somebody else may have been faster.
-            on_record.extend(by_key(tx.lock_subjects_by_fingerprints(job.scope, &wanted)?));
+        let claim = claim(&asked.found.row, &job.declaration);
+        let missing = claim.missing(self.now);
+        let occasion = occasion(job, asked.line, &asked.found.row, &missing, self.now);
+        let mut verdicts = Vec::with_capacity(job.purposes.len());
+        for purpose in &job.purposes {
+            let verdict = if never.lists(asked.found, purpose.id) {
+                Verdict::Listed
+            } else {
+                let command = Command::RecordBasis(claim.assess(purpose.validity, self.now));
+                docket.apply(&*services.ids, keys, &asked.person, purpose.id, command, &occasion).into()
+            };
+            verdicts.push((purpose, verdict));
         }
-        Ok((on_record, added.into_iter().map(|row| (row.email_key, row.id)).collect()))
+        summarise(asked.new, &verdicts, &missing)
     }
 }
 
-/// What the row claims, as a change for each purpose that the address is not suppressed for; and what the claim lacks.
-fn changes<'a>(
-    job: &Job,
-    known: &'a Known<'_>,
-    never: &NeverMail,
-    now: Timestamp,
-) -> (Vec<Change<'a>>, Vec<MissingProof>) {
-    let claim = claim(&known.found.row, &job.declaration);
-    let missing = claim.missing(now);
-    let evidence = job.evidence.of_row(known.line, &known.found.row.claimed, &missing);
-    let free = job.purposes.iter().filter(|purpose| !never.lists(known.found, purpose.id));
-    let changes = free.map(|purpose| Change {
-        person: &known.person,
-        purpose: purpose.id,
-        command: Command::RecordBasis(claim.assess(purpose.validity, now)),
-        occasion: Occasion {
-            evidence: Some(evidence.clone()),
-            ..Occasion::plain(now, Method::Import, Some(job.source.clone()))
-        },
-    });
-    (changes.collect(), missing)
+/// Somebody else was faster to add one of the people: they are found when the batch is run again.
+fn once_more(error: Error) -> Error {
+    match error {
+        Error::Store(StoreError::Conflict) => StoreError::Retry.into(),
+        other => other,
+    }
 }
 
 /// Name and fields of somebody on record are only added where there are none.

@@ -6,6 +6,7 @@
 //! that whoever takes over after a crash neither skips nor doubles a row. The bytes go when they are read; an attached
 //! document stays, as it is the proof.
 
+mod ahead;
 mod batch;
 mod contacts;
 mod evidence;

@@ -1,4 +1,7 @@
 //! Reading a list that has come whole, batch by batch. A batch, its report and the place to go on from are one commit.
+//! While a batch is being written, the one behind it is made ready: read, looked up and sealed. Batches are written one
+//! after the other, in the order of the list.
+//!
 //! A reading keeps its place in the list in memory, so that a long list is scanned once; one that is opened anew scans
 //! past the rows that are done, which also tells it which addresses came before.
 
@@ -13,12 +16,12 @@ use crate::domain::list::{Declaration, ListEvent, ListReader};
 use crate::domain::time::Timestamp;
 use crate::store::imports::{Import, ImportRow};
 use crate::store::rows::{ImportKind, ImportStatus};
-use crate::store::subjects::Subject;
 use crate::store::{ReadTx, StoreError, WriteTx};
 use crate::usecases::{Error, Services};
 
+use super::ahead::Newcomer;
 use super::batch::{Job, Row, Seen};
-use super::contacts::{Contacts, newcomer};
+use super::contacts::Contacts;
 use super::evidence::Evidence;
 use super::verdict::is_taken;
 use super::{chunk_row, limits, list_kind, stops};
@@ -44,6 +47,14 @@ enum Ending {
     Broken(String),
 }
 
+/// Rows that are ready to be written.
+struct Batch {
+    keys: Arc<ControllerKeys>,
+    contents: Arc<Contacts>,
+    /// How the list ends, if it ends behind these rows.
+    ending: Option<Ending>,
+}
+
 /// A list being read. After an error it is of no more use; open it anew.
 pub struct ImportReading {
     services: Services,
@@ -59,6 +70,10 @@ pub struct ImportReading {
     seen: Seen,
     next_row: i32,
     ending: Option<Ending>,
+    /// Made ready while the batch before was written.
+    ready: Option<Batch>,
+    /// Rows of a batch that had been made ready before a pause: looked at, not written.
+    held_back: VecDeque<Row>,
 }
 
 impl ImportReading {
@@ -96,6 +111,8 @@ impl ImportReading {
             seen: HashSet::new(),
             next_row: import.next_row,
             ending: None,
+            ready: None,
+            held_back: VecDeque::new(),
         }))
     }
 
@@ -109,61 +126,61 @@ impl ImportReading {
             Err(error) => return Err(error.into()),
         };
         self.next_row = self.next_row.max(import.next_row);
+        self.keys = self.services.keys.of(scope).await?;
         let open = matches!(import.status, ImportStatus::Queued | ImportStatus::Reading);
         Ok(open.then_some(self))
     }
 
-    /// Reads the next batch and commits it.
+    /// Gets ready for a pause of any length: nothing is kept that was sealed with keys of now.
+    pub fn put_down(mut self) -> Self {
+        // Nobody else holds the batch: it has not gone to the writer.
+        if let Some(contents) = self.ready.take().and_then(|batch| Arc::into_inner(batch.contents)) {
+            self.held_back.extend(contents.rows);
+        }
+        self
+    }
+
+    /// Writes the next batch, and makes the one behind it ready meanwhile.
     pub async fn step(&mut self) -> Result<Step, Error> {
-        // Asked for anew each time: a long list may outlast a version of the key.
-        self.keys = self.services.keys.of(self.job.scope).await?;
-        let rows = match self.gather().await {
-            Ok(rows) => Arc::new(rows),
-            // The bytes are gone: another worker has come to the end. If it has not, they are lost.
-            Err(Error::Store(StoreError::NotFound)) => {
-                return match Self::open(&self.services, self.job.scope, self.job.id).await? {
-                    Some(_) => Err(Error::Internal("a piece of an upload is missing".into())),
-                    None => Ok(Step::Done),
-                };
-            }
-            Err(error) => return Err(error),
+        let batch = match self.ready.take() {
+            Some(batch) => batch,
+            None => match self.make_ready().await {
+                Ok(batch) => batch,
+                // The bytes are gone: another worker has come to the end. If it has not, they are lost.
+                Err(Error::Store(StoreError::NotFound)) => {
+                    return match Self::open(&self.services, self.job.scope, self.job.id).await? {
+                        Some(_) => Err(Error::Internal("a piece of an upload is missing".into())),
+                        None => Ok(Step::Done),
+                    };
+                }
+                Err(error) => return Err(error),
+            },
         };
-        let ending = if self.events.is_empty() { self.ending.clone() } else { None };
-        let now = self.services.clock.now();
-        let newcomers = self.newcomers(&rows, now).await?;
-        let (services, keys, job, expected) =
-            (self.services.clone(), self.keys.clone(), self.job.clone(), self.next_row);
-        let (last, over) = (rows.last().map(|row| row.line), ending.is_some());
-        let contacts = Contacts { rows: rows.clone(), newcomers };
-        let kind = self.kind;
-        let written = self
-            .services
-            .store
-            .write(self.job.id.uuid(), move |tx: &mut WriteTx<'_>| {
-                let mut import = tx.lock_import(job.scope, job.id)?;
-                let ours = matches!(import.status, ImportStatus::Queued | ImportStatus::Reading)
-                    && import.next_row == expected;
-                if !ours {
-                    return Ok::<_, Error>(false);
-                }
-                let report = match kind {
-                    ImportKind::Contacts => contacts.write(tx, &services, &keys, &job, now)?,
-                    ImportKind::DoNotMail => stops::write(tx, &services, &keys, &job, &rows, now)?,
-                };
-                tx.insert_import_rows(&report)?;
-                note_progress(&mut import, &report, last, ending.as_ref(), now);
-                tx.save_import_progress(&import)?;
-                if ending.is_some() {
-                    tx.delete_import_chunks(job.scope, job.id)?;
-                }
-                Ok(true)
-            })
-            .await?;
+        let (last, over) = (batch.contents.rows.last().map(|row| row.line), batch.ending.is_some());
+        let writing = self.write(batch);
+        let (written, ahead) = if over {
+            (writing.await?, Ok(None))
+        } else {
+            // The writer is asked first, and works while the next rows are looked at.
+            let (written, ahead) = futures_util::future::join(writing, self.make_ready()).await;
+            (written?, ahead.map(Some))
+        };
         if written {
             self.next_row = last.map_or(self.next_row, |line| line.saturating_add(1));
+            // What went wrong ahead is met again by whoever goes on.
+            self.ready = match ahead {
+                Ok(ready) => ready,
+                Err(Error::Store(StoreError::NotFound)) => return self.look_again().await,
+                Err(error) => return Err(error),
+            };
             return Ok(if over { Step::Done } else { Step::More });
         }
         // Another worker went on with it while our claim had run out.
+        self.look_again().await
+    }
+
+    /// Begins anew where the last commit left the list.
+    async fn look_again(&mut self) -> Result<Step, Error> {
         match Self::open(&self.services, self.job.scope, self.job.id).await? {
             Some(anew) => {
                 *self = anew;
@@ -173,11 +190,64 @@ impl ImportReading {
         }
     }
 
+    /// Commits a batch, its report and the place to go on from; says no when the list stands elsewhere by now.
+    fn write(&self, batch: Batch) -> impl Future<Output = Result<bool, Error>> + use<> {
+        let (services, job, kind, expected) = (self.services.clone(), self.job.clone(), self.kind, self.next_row);
+        let Batch { keys, contents, ending } = batch;
+        let store = services.store.clone();
+        async move {
+            let route = job.id.uuid();
+            let call = move |tx: &mut WriteTx<'_>| {
+                let mut import = tx.lock_import(job.scope, job.id)?;
+                let ours = matches!(import.status, ImportStatus::Queued | ImportStatus::Reading)
+                    && import.next_row == expected;
+                if !ours {
+                    return Ok::<_, Error>(false);
+                }
+                let report = match kind {
+                    ImportKind::Contacts => contents.write(tx, &services, &keys, &job)?,
+                    ImportKind::DoNotMail => stops::write(tx, &services, &keys, &job, &contents.rows, contents.now)?,
+                };
+                tx.insert_import_rows(&report)?;
+                let last = contents.rows.last().map(|row| row.line);
+                note_progress(&mut import, &report, last, ending.as_ref(), contents.now);
+                tx.save_import_progress(&import)?;
+                if ending.is_some() {
+                    tx.delete_import_chunks(job.scope, job.id)?;
+                }
+                Ok(true)
+            };
+            store.write(route, call).await
+        }
+    }
+
+    /// Reads the next rows, looks up who is known and makes the rows of who is not.
+    async fn make_ready(&mut self) -> Result<Batch, Error> {
+        // Asked for anew each time: a long list may outlast a version of the key.
+        self.keys = self.services.keys.of(self.job.scope).await?;
+        let rows = self.gather().await?;
+        let exhausted = self.events.is_empty() && self.held_back.is_empty();
+        let ending = if exhausted { self.ending.clone() } else { None };
+        let now = self.services.clock.now();
+        let mut contents = Contacts { rows, newcomers: HashMap::new(), now };
+        if self.kind == ImportKind::Contacts {
+            contents = self.with_newcomers(contents).await?;
+        }
+        Ok(Batch { keys: self.keys.clone(), contents: Arc::new(contents), ending })
+    }
+
     /// The next rows that are not done yet; fewer than a batch only at the end.
     async fn gather(&mut self) -> Result<Vec<Row>, Error> {
         let most = self.services.rules.pieces.import_rows;
         let mut rows = Vec::with_capacity(most);
         while rows.len() < most {
+            if let Some(mut row) = self.held_back.pop_front() {
+                if row.line >= self.next_row {
+                    row.look_again(&self.keys);
+                    rows.push(row);
+                }
+                continue;
+            }
             let Some(event) = self.events.pop_front() else {
                 if self.ending.is_some() || !self.read_on().await? {
                     break;
@@ -226,26 +296,23 @@ impl ImportReading {
         Ok(true)
     }
 
-    /// Rows for people who are not known, made before the writer is asked: sealing takes longer than writing.
-    async fn newcomers(&self, rows: &Arc<Vec<Row>>, now: Timestamp) -> Result<HashMap<Vec<u8>, Subject>, Error> {
-        if self.kind == ImportKind::DoNotMail {
-            return Ok(HashMap::new());
-        }
+    /// Makes what can be made for people who are not known, on a thread that may take its time.
+    async fn with_newcomers(&self, mut contents: Contacts) -> Result<Contacts, Error> {
         let fingerprints: Vec<Vec<u8>> =
-            rows.iter().filter_map(Row::found).map(|found| found.email_key.clone()).collect();
+            contents.rows.iter().filter_map(Row::found).map(|found| found.email_key.clone()).collect();
         let scope = self.job.scope;
-        let known: HashSet<Vec<u8>> = self
-            .services
-            .store
-            .read(move |tx: &mut ReadTx<'_>| tx.subjects_by_fingerprints(scope, &fingerprints))
-            .await?
-            .into_iter()
-            .map(|subject| subject.email_key)
-            .collect();
-        let unknown = rows.iter().filter_map(Row::found).filter(|found| !known.contains(&found.email_key));
-        Ok(unknown
-            .map(|found| (found.email_key.clone(), newcomer(&self.job, &self.services, &self.keys, &found.row, now)))
-            .collect())
+        let known = self.services.store.read(move |tx: &mut ReadTx<'_>| tx.known_fingerprints(scope, &fingerprints));
+        let known: HashSet<Vec<u8>> = known.await.map_err(Error::from)?.into_iter().collect();
+        let (services, job, keys) = (self.services.clone(), self.job.clone(), self.keys.clone());
+        let made = tokio::task::spawn_blocking(move || {
+            let found = contents.rows.iter().filter_map(|row| row.found().map(|found| (row.line, found)));
+            for (line, found) in found.filter(|(_, found)| !known.contains(&found.email_key)) {
+                let newcomer = Newcomer::make(&job, &services, &keys, line, found, contents.now);
+                contents.newcomers.insert(found.email_key.clone(), newcomer);
+            }
+            contents
+        });
+        made.await.map_err(|_| Error::Internal("making newcomers panicked".into()))
     }
 }
 
