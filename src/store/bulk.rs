@@ -1,6 +1,7 @@
 //! Many rows in one statement on PostgreSQL: an array for each column instead of a parameter for each value, and several
-//! tables in one statement. The text does not depend on the number of rows, so it is prepared once. (SQLite is given
-//! `VALUES`, which diesel writes by itself.)
+//! tables in one statement. The text does not depend on the number of rows, so it is prepared once. SQLite is given
+//! `VALUES` of a few fixed numbers of rows, which are prepared once as well: to read a statement of many rows costs it as
+//! much as to carry it out.
 
 use std::marker::PhantomData;
 
@@ -10,6 +11,7 @@ use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::result::QueryResult;
 use diesel::serialize::ToSql;
 use diesel::sql_types::{Array, HasSqlType};
+use diesel::sqlite::{Sqlite, SqliteConnection};
 
 use super::connection::PgConn;
 
@@ -48,7 +50,11 @@ where
 pub(super) trait BulkRow: Sized {
     /// `INSERT INTO table (columns) SELECT * FROM unnest(`
     const INSERT: &'static str;
+    /// `INSERT INTO table (columns) VALUES `
+    const VALUES: &'static str;
     fn columns(rows: &[Self]) -> Vec<Box<dyn Column + '_>>;
+    /// The values of one row, with commas between.
+    fn bind<'b>(&'b self, out: &mut AstPass<'_, 'b, Sqlite>) -> QueryResult<()>;
 }
 
 /// Says which columns a kind of row has, and of which SQL types.
@@ -58,6 +64,20 @@ macro_rules! bulk_row {
             const INSERT: &'static str = concat!(
                 "INSERT INTO ", $table, " (", stringify!($first) $(, ", ", stringify!($field))*, ") SELECT * FROM unnest("
             );
+            const VALUES: &'static str = concat!(
+                "INSERT INTO ", $table, " (", stringify!($first) $(, ", ", stringify!($field))*, ") VALUES "
+            );
+            fn bind<'b>(
+                &'b self,
+                out: &mut diesel::query_builder::AstPass<'_, 'b, diesel::sqlite::Sqlite>,
+            ) -> diesel::result::QueryResult<()> {
+                out.push_bind_param::<$first_type, _>(&self.$first)?;
+                $(
+                    out.push_sql(", ");
+                    out.push_bind_param::<$type, _>(&self.$field)?;
+                )*
+                Ok(())
+            }
             fn columns(rows: &[Self]) -> Vec<Box<dyn $crate::store::bulk::Column + '_>> {
                 vec![
                     $crate::store::bulk::column::<$first_type, _>(rows.iter().map(|row| &row.$first)),
@@ -135,6 +155,52 @@ impl QueryFragment<Pg> for Bulk<'_> {
                 out.push_sql(")");
             }
         }
+        Ok(())
+    }
+}
+
+/// Rows in one statement on SQLite, the most first: what is left over goes into the smaller ones.
+const SIZES: [usize; 3] = [64, 8, 1];
+
+/// Inserts rows on SQLite; `after` is what to do about those that are there already (`ON CONFLICT …`), or nothing.
+pub(super) fn insert_values<R: BulkRow>(
+    conn: &mut SqliteConnection,
+    mut rows: &[R],
+    after: &'static str,
+) -> QueryResult<()> {
+    for size in SIZES {
+        while let Some((piece, left)) = rows.split_at_checked(size) {
+            RunQueryDsl::execute(Piece { rows: piece, after }, conn)?;
+            rows = left;
+        }
+    }
+    Ok(())
+}
+
+/// A statement of one of the [`SIZES`].
+struct Piece<'a, R> {
+    rows: &'a [R],
+    after: &'static str,
+}
+
+impl<R> QueryId for Piece<'_, R> {
+    // Cached by its text, which names the table and how many rows there are.
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl<R> RunQueryDsl<SqliteConnection> for Piece<'_, R> {}
+
+impl<R: BulkRow> QueryFragment<Sqlite> for Piece<'_, R> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        out.push_sql(R::VALUES);
+        for (n, row) in self.rows.iter().enumerate() {
+            out.push_sql(if n == 0 { "(" } else { ", (" });
+            row.bind(&mut out)?;
+            out.push_sql(")");
+        }
+        out.push_sql(" ");
+        out.push_sql(self.after);
         Ok(())
     }
 }

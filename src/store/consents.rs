@@ -2,7 +2,6 @@
 
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Nullable, SmallInt};
-use diesel::upsert::excluded;
 
 use crate::domain::basis::{Basis, BasisKind};
 use crate::domain::consent::{ConsentState, Standing};
@@ -11,7 +10,7 @@ use crate::domain::purpose::Terms;
 use crate::domain::time::Timestamp;
 
 use super::among::among;
-use super::bulk::{Bulk, bulk_row};
+use super::bulk::{Bulk, bulk_row, insert_values};
 use super::connection::{Conn, on};
 use super::error::StoreError;
 use super::schema::consents;
@@ -243,34 +242,13 @@ impl ReadTx<'_> {
 impl WriteTx<'_> {
     /// Writes where many people now stand, one row each.
     pub fn save_consents(&mut self, rows: &[Consent]) -> Result<(), StoreError> {
-        use consents::dsl as t;
         if rows.is_empty() {
             return Ok(());
         }
         match self.writing() {
-            Conn::Postgres(c) => Bulk::default().insert(rows, INSTEAD).execute(c)?,
-            Conn::Sqlite(c) => diesel::insert_into(t::consents)
-                .values(rows)
-                .on_conflict((t::controller_id, t::subject_id, t::purpose_id))
-                .do_update()
-                .set((
-                    t::basis_kind.eq(excluded(t::basis_kind)),
-                    t::basis_evidenced.eq(excluded(t::basis_evidenced)),
-                    t::basis_collected_at.eq(excluded(t::basis_collected_at)),
-                    t::basis_valid_until.eq(excluded(t::basis_valid_until)),
-                    t::state.eq(excluded(t::state)),
-                    t::fallback.eq(excluded(t::fallback)),
-                    t::request_until.eq(excluded(t::request_until)),
-                    t::valid_until.eq(excluded(t::valid_until)),
-                    t::refresh_from.eq(excluded(t::refresh_from)),
-                    t::needs_refresh.eq(excluded(t::needs_refresh)),
-                    t::notice_id.eq(excluded(t::notice_id)),
-                    t::policy_version_id.eq(excluded(t::policy_version_id)),
-                    t::event_id.eq(excluded(t::event_id)),
-                    t::changed_at.eq(excluded(t::changed_at)),
-                ))
-                .execute(&mut **c)?,
-        };
+            Conn::Sqlite(c) => insert_values(c, rows, INSTEAD)?,
+            Conn::Postgres(c) => drop(Bulk::default().insert(rows, INSTEAD).execute(c)?),
+        }
         Ok(())
     }
 

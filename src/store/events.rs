@@ -8,7 +8,7 @@ use crate::domain::event::{EventKind, Method};
 use crate::domain::ids::{ControllerId, ControllerScope, EventId, NoticeId, PolicyVersionId, PurposeId, SubjectId};
 use crate::domain::time::Timestamp;
 
-use super::bulk::{Bulk, bulk_row};
+use super::bulk::{Bulk, bulk_row, insert_values};
 use super::connection::{Conn, on};
 use super::error::StoreError;
 use super::schema::consent_events;
@@ -121,9 +121,9 @@ impl WriteTx<'_> {
             return Ok(());
         }
         match self.writing() {
-            Conn::Sqlite(c) => diesel::insert_into(consent_events::table).values(events).execute(&mut **c)?,
-            Conn::Postgres(c) => Bulk::default().insert(events, "").execute(c)?,
-        };
+            Conn::Sqlite(c) => insert_values(c, events, "")?,
+            Conn::Postgres(c) => drop(Bulk::default().insert(events, "").execute(c)?),
+        }
         Ok(())
     }
 

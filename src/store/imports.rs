@@ -8,7 +8,7 @@ use diesel::sql_types::{Bool, Integer, Nullable, SmallInt, Text};
 use crate::domain::ids::{ControllerId, ControllerScope, ImportId, SubjectId};
 use crate::domain::time::Timestamp;
 
-use super::bulk::{Bulk, bulk_row};
+use super::bulk::{Bulk, bulk_row, insert_values};
 use super::connection::{Conn, on};
 use super::dialect::first_locked;
 use super::error::StoreError;
@@ -100,9 +100,11 @@ bulk_row!(ImportRow => "import_rows" {
     detail: Nullable<Text>,
 });
 
+/// What is done where rows have been counted already.
+const ONE_MORE: &str = "ON CONFLICT (controller_id, import_id, outcome, known) \
+     DO UPDATE SET counted = import_counts.counted + excluded.counted";
+
 /// Rows of a report that stand alike.
-#[derive(Debug, Insertable)]
-#[diesel(table_name = import_counts, treat_none_as_default_value = false)]
 struct Counted {
     controller_id: ControllerId,
     import_id: ImportId,
@@ -274,26 +276,13 @@ impl WriteTx<'_> {
             alike.or_insert_with(none).counted += 1;
         }
         let counts: Vec<Counted> = counts.into_values().collect();
-        use import_counts::dsl as t;
         match self.writing() {
-            Conn::Postgres(c) => Bulk::default()
-                .insert(rows, "")
-                .insert(
-                    &counts,
-                    "ON CONFLICT (controller_id, import_id, outcome, known) \
-                     DO UPDATE SET counted = import_counts.counted + excluded.counted",
-                )
-                .execute(c)?,
             Conn::Sqlite(c) => {
-                diesel::insert_into(import_rows::table).values(rows).execute(&mut **c)?;
-                diesel::insert_into(t::import_counts)
-                    .values(&counts)
-                    .on_conflict((t::controller_id, t::import_id, t::outcome, t::known))
-                    .do_update()
-                    .set(t::counted.eq(t::counted + diesel::upsert::excluded(t::counted)))
-                    .execute(&mut **c)?
+                insert_values(c, rows, "")?;
+                insert_values(c, &counts, ONE_MORE)?;
             }
-        };
+            Conn::Postgres(c) => drop(Bulk::default().insert(rows, "").insert(&counts, ONE_MORE).execute(c)?),
+        }
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use crate::domain::ids::{ControllerId, ControllerScope, SubjectId};
 use crate::domain::time::Timestamp;
 
 use super::among::among;
-use super::bulk::{Bulk, bulk_row};
+use super::bulk::{Bulk, bulk_row, insert_values};
 use super::connection::{Conn, on};
 use super::dialect::{first_locked, load_locked};
 use super::error::StoreError;
@@ -131,8 +131,9 @@ impl ReadTx<'_> {
         email_keys: &[Vec<u8>],
     ) -> Result<Vec<Vec<u8>>, StoreError> {
         use subjects::dsl as t;
+        let wanted = email_keys.iter().map(|email_key| (scope.controller(), email_key.as_slice()));
         Ok(
-            on!(self.conn, c => t::subjects.filter(t::controller_id.eq(scope.controller())).filter(t::email_key.eq_any(email_keys)).select(t::email_key).load(c))?,
+            on!(self.conn, c => t::subjects.filter(among(t::controller_id, t::email_key, wanted)).select(t::email_key).load(c))?,
         )
     }
 }
@@ -202,9 +203,9 @@ impl WriteTx<'_> {
     /// Adds people who must not be known yet.
     pub(super) fn insert_people(&mut self, people: &[Subject]) -> Result<(), StoreError> {
         match self.writing() {
-            Conn::Sqlite(c) => diesel::insert_into(subjects::table).values(people).execute(&mut **c)?,
-            Conn::Postgres(c) => Bulk::default().insert(people, "").execute(c)?,
-        };
+            Conn::Sqlite(c) => insert_values(c, people, "")?,
+            Conn::Postgres(c) => drop(Bulk::default().insert(people, "").execute(c)?),
+        }
         Ok(())
     }
 

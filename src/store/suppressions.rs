@@ -11,7 +11,7 @@ use crate::domain::suppression::SuppressionReason;
 use crate::domain::time::Timestamp;
 
 use super::among::among;
-use super::bulk::{Bulk, bulk_row};
+use super::bulk::{Bulk, bulk_row, insert_values};
 use super::connection::{Conn, on};
 use super::error::StoreError;
 use super::schema::suppressions;
@@ -93,11 +93,11 @@ impl ReadTx<'_> {
         scope: ControllerScope,
         fingerprints: &[Vec<u8>],
     ) -> Result<Vec<Suppression>, StoreError> {
-        use suppressions::dsl as t;
-        Ok(
-            on!(self.conn, c => t::suppressions.filter(t::controller_id.eq(scope.controller())).filter(t::fingerprint.eq_any(fingerprints))
-            .select(Suppression::as_select()).load(c))?,
-        )
+        // Named by controller and fingerprint together: with the controller apart, PostgreSQL may rather compare every
+        // entry of the controller with each fingerprint.
+        let wanted: Vec<(ControllerId, Vec<u8>)> =
+            fingerprints.iter().map(|fingerprint| (scope.controller(), fingerprint.clone())).collect();
+        self.suppressions_under(&wanted)
     }
 
     /// The list, in the order of its fingerprints, after `after`.
@@ -123,30 +123,13 @@ impl WriteTx<'_> {
     /// Puts addresses on the list; one that is lifted in the same moment leaves its mark. The newest reason holds, but one that a fresh opt-in cannot lift (SU-06) is never
     /// weakened to one that it can.
     pub fn suppress(&mut self, entries: &[Suppression]) -> Result<(), StoreError> {
-        use suppressions::dsl as t;
         if entries.is_empty() {
             return Ok(());
         }
-        let strong = SuppressionReason::ALL.iter().copied().filter(|reason| !reason.lifted_by_fresh_opt_in());
-        let strong: Vec<SuppressionReason> = strong.collect();
         match self.writing() {
-            Conn::Postgres(c) => Bulk::default().insert(entries, INSTEAD).execute(c)?,
-            Conn::Sqlite(c) => diesel::insert_into(t::suppressions)
-                .values(entries)
-                .on_conflict((t::controller_id, t::fingerprint, t::purpose_id))
-                .do_update()
-                .set((
-                    t::reason.eq(diesel::dsl::case_when::<_, _, diesel::sql_types::SmallInt>(
-                        t::reason.eq_any(&strong).and(t::lifted_at.is_null()),
-                        t::reason,
-                    )
-                    .otherwise(excluded(t::reason))),
-                    t::source.eq(excluded(t::source)),
-                    t::created_at.eq(excluded(t::created_at)),
-                    t::lifted_at.eq(excluded(t::lifted_at)),
-                ))
-                .execute(&mut **c)?,
-        };
+            Conn::Sqlite(c) => insert_values(c, entries, INSTEAD)?,
+            Conn::Postgres(c) => drop(Bulk::default().insert(entries, INSTEAD).execute(c)?),
+        }
         Ok(())
     }
 
