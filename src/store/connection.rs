@@ -10,6 +10,7 @@ use diesel_async::AsyncPgConnection;
 use diesel_async::async_connection_wrapper::AsyncConnectionWrapper;
 use tokio::runtime::Handle;
 
+use super::checkpoint::LOG_PAGES;
 use super::error::StoreError;
 
 /// The PostgreSQL connection as the query code sees it.
@@ -115,6 +116,8 @@ pub enum Purpose {
     Write,
     /// Reading beside the writer.
     Read,
+    /// Bringing the log of an embedded database into its file.
+    Checkpoint,
 }
 
 impl Conn {
@@ -148,9 +151,16 @@ fn open_sqlite(path: &std::path::Path, purpose: Purpose, busy: Duration) -> Resu
     let name = path.to_str().ok_or_else(|| StoreError::Failed("the database's path is not UTF-8".into()))?;
     let mut conn = SqliteConnection::establish(name).map_err(|_| StoreError::Failed(format!("cannot open {name}")))?;
     let busy = busy.as_millis();
+    // In kilobytes. The writer's is the one that counts; readers share the operating system's.
+    let cache = match purpose {
+        Purpose::Write => 16_384,
+        Purpose::Read => 8192,
+        Purpose::Checkpoint => 512,
+    };
     conn.batch_execute(&format!(
         "PRAGMA busy_timeout = {busy}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
-         PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16384; PRAGMA secure_delete = FAST;"
+         PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -{cache}; PRAGMA secure_delete = FAST; \
+         PRAGMA wal_autocheckpoint = {LOG_PAGES};"
     ))?;
     if purpose == Purpose::Read {
         conn.batch_execute("PRAGMA query_only = ON;")?;

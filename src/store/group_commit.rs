@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::StoreSettings;
 use super::bells::{Asked, Bells};
+use super::checkpoint::Checkpoints;
 use super::connection::{Conn, DatabaseUrl, Purpose, on};
 use super::error::StoreError;
 use super::work::{Call, Command, Fault, Queued, Ran, Submitted, Work, WriteTx, sort_out};
@@ -30,14 +31,22 @@ impl Writer {
         settings: &StoreSettings,
         runtime: Handle,
         bells: Arc<Bells>,
+        checkpoints: Checkpoints,
     ) -> Result<Self, StoreError> {
         let ordinary = settings.write_queue.max(1);
         // The rest is kept for what must not be refused.
         let (queue, waiting) = mpsc::channel(ordinary + ordinary.div_ceil(8));
         let depth = Arc::new(AtomicUsize::new(0));
         let conn = Conn::open(&settings.url, Purpose::Write, settings.busy_timeout, &runtime)?;
-        let mut clerk =
-            Clerk { conn: Some(conn), waiting, depth: Arc::clone(&depth), settings: settings.clone(), runtime, bells };
+        let mut clerk = Clerk {
+            conn: Some(conn),
+            waiting,
+            depth: Arc::clone(&depth),
+            settings: settings.clone(),
+            runtime,
+            bells,
+            checkpoints,
+        };
         std::thread::Builder::new()
             .name(format!("writer-{number}"))
             .spawn(move || clerk.work())
@@ -92,6 +101,7 @@ struct Clerk {
     settings: StoreSettings,
     runtime: Handle,
     bells: Arc<Bells>,
+    checkpoints: Checkpoints,
 }
 
 /// What a careful run came to.
@@ -229,7 +239,9 @@ impl Clerk {
             }
             outcome
         });
-        if !matches!(outcome, Ok(true)) && !conn.is_alive() {
+        if matches!(outcome, Ok(true)) {
+            self.checkpoints.due();
+        } else if !conn.is_alive() {
             self.conn = None;
         }
         outcome

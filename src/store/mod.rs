@@ -7,6 +7,7 @@ mod bells;
 pub mod buckets;
 mod bulk;
 pub mod campaigns;
+mod checkpoint;
 pub mod connection;
 pub mod consents;
 pub mod controllers;
@@ -53,6 +54,7 @@ use tokio::sync::Notify;
 use crate::domain::task::TaskKind;
 
 use bells::Bells;
+use checkpoint::Checkpoints;
 use connection::{Conn, Purpose};
 use group_commit::Writer;
 use reading::ReadPool;
@@ -102,7 +104,8 @@ impl Store {
             DatabaseUrl::Postgres(_) => settings.writers.max(1),
         };
         let bells = Arc::<Bells>::default();
-        let start = |n| Writer::start(n, settings, runtime.clone(), Arc::clone(&bells));
+        let checkpoints = Checkpoints::start(settings, &runtime)?;
+        let start = |n| Writer::start(n, settings, runtime.clone(), Arc::clone(&bells), checkpoints.clone());
         let writers = (0..writers).map(start).collect::<Result<_, _>>()?;
         let readers = ReadPool::open(settings, &runtime)?;
         Ok(Self { inner: Arc::new(Inner { writers, readers, bells, runtime }) })

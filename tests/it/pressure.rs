@@ -122,7 +122,8 @@ both_engines! {
             }
         }
         assert_eq!(taken.len() + turned_away, 1_000);
-        assert!(turned_away >= 50 && taken.len() >= 48, "{} taken, {turned_away} turned away", taken.len());
+        // The worker's own lanes wait in the queue as well, each with one question.
+        assert!(turned_away >= 50 && taken.len() >= 36, "{} taken, {turned_away} turned away", taken.len());
         let grown = house.peak_memory() - before;
         assert!(grown < 100 * 1024, "a thousand connections took {grown} KiB beyond {before}");
         println!("{} taken, {turned_away} turned away, {before} KiB before, {grown} KiB more at the peak", taken.len());

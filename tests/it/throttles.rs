@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use reconsent::domain::ids::MailId;
-use reconsent::domain::task::TaskKind;
+use reconsent::domain::task::{TaskKind, TaskState};
 use reconsent::domain::throttle::{BucketKind, GRACE};
 use reconsent::domain::time::Timestamp;
 use reconsent::mail::Outcome;
-use reconsent::store::{DatabaseUrl, ReadTx, Store, StoreSettings, WriteTx};
+use reconsent::store::{DatabaseUrl, ReadTx, Store, StoreError, StoreSettings, WriteTx};
 use reconsent::usecases::deliver::{Attempted, GiveUp, HandOver, Pace, draft_all, hand_over, settle};
 use reconsent::usecases::sync::{Provider, ProviderSettings};
 use reconsent::usecases::{Rules, Services, Throttles};
@@ -250,8 +250,12 @@ both_engines! {
         let (stop, stopped) = watch::channel(false);
         let worker = tokio::spawn(worker.run(stopped));
         let due = async || {
-            let counts = app.services.store.read(|tx: &mut ReadTx<'_>| tx.next_due(TaskKind::Mail)).await.unwrap();
-            counts.filter(|due| *due > app.services.clock.now())
+            let read = |tx: &mut ReadTx<'_>| Ok::<_, StoreError>((tx.next_due(TaskKind::Mail)?, tx.outbox_counts()?));
+            let (next, counts) = app.services.store.read(read).await.unwrap();
+            // Nor is one of them on its way.
+            let in_hand = (TaskKind::Mail.code(), TaskState::Claimed.code());
+            let still = counts.iter().all(|count| (count.kind, count.state) != in_hand);
+            next.filter(|due| *due > app.services.clock.now() && still)
         };
         eventually("the round has its places", due).await;
         let before = world.catcher.message_count();
