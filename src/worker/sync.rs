@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
@@ -60,7 +61,7 @@ async fn carry_out(worker: &Worker, tasks: Vec<Task>) {
         Ok(Err(error)) => failed_all(&tasks, &error.to_string()),
         Err(_) => failed_all(&tasks, "the work panicked"),
     };
-    let (mut done, mut waiting) = (Vec::new(), Vec::new());
+    let (mut done, mut waiting, mut backs) = (Vec::new(), Vec::new(), Vec::new());
     for (task, outcome) in tasks.into_iter().zip(outcomes) {
         let label = match outcome {
             Ok(Synced::Done) => {
@@ -75,23 +76,26 @@ async fn carry_out(worker: &Worker, tasks: Vec<Task>) {
             // parked for what may pass (WD-02). Metrics show how old the work is.
             Ok(Synced::Later(wait, text)) => {
                 let delay = worker.back_off(task.attempts).max(wait.unwrap_or(Duration::ZERO));
-                back(worker, &task, delay, u32::MAX, &text).await;
+                backs.push((task, delay, u32::MAX, text));
                 "later"
             }
             // Attempts do not help: a person has to look.
             Ok(Synced::Stuck(text)) => {
-                back(worker, &task, Duration::ZERO, 0, &text).await;
+                backs.push((task, Duration::ZERO, 0, text));
                 "stuck"
             }
             // It may be a stop: it is never given up by itself.
             Err(error) => {
                 tracing::error!(reference = %task.reference, attempts = task.attempts, %error, "a person could not be brought in step");
-                back(worker, &task, worker.back_off(task.attempts), u32::MAX, &error.to_string()).await;
+                let delay = worker.back_off(task.attempts);
+                backs.push((task, delay, u32::MAX, error.to_string()));
                 "failed"
             }
         };
         metrics::counter!("reconsent_sync_total", "outcome" => label).increment(1);
     }
+    // Side by side, so that they share commits.
+    join_all(backs.iter().map(|(task, delay, most, why)| back(worker, task, *delay, *most, why))).await;
     if let Err(error) = settle(worker, done, waiting).await {
         // The leases run out by themselves; to bring a person in step twice changes nothing.
         tracing::error!(%error, "people who are in step could not be settled");
