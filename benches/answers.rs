@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use reconsent::domain::link::LinkAction;
-use support::Outcome;
 use support::cluster::Cluster;
 use support::house::{Engine, Ground, House};
 use support::library::{self, Ready};
@@ -13,6 +12,7 @@ use support::options::Options;
 use support::process::{self, Used};
 use support::shop::{PURPOSE, Shop};
 use support::table::{Table, median, spread};
+use support::{Outcome, on_each};
 
 mod support;
 
@@ -27,22 +27,13 @@ struct Step {
 }
 
 fn main() -> Outcome<()> {
-    let options = Options::read();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    runtime.block_on(async {
-        for engine in options.engines() {
-            measure(*engine, &options).await?;
-        }
-        Ok(())
-    })
+    on_each(1, measure)
 }
 
-async fn measure(engine: Engine, options: &Options) -> Outcome<()> {
-    let cluster = (engine == Engine::Postgres).then(Cluster::start).transpose()?;
-    println!("## {}: {}, load {}\n", engine.name(), process::machine(), process::load());
+async fn measure(engine: Engine, cluster: Option<&Cluster>, options: &Options) -> Outcome<()> {
     let mut runs = Vec::new();
     for _ in 0..options.runs {
-        let run = one_run(engine, cluster.as_ref(), options).await?;
+        let run = one_run(engine, cluster, options).await?;
         let told: Vec<String> = run.iter().map(|step| format!("{:.0}/s", step.counted.per_second())).collect();
         println!("{}, load {}", told.join(", "), process::load());
         runs.push(run);

@@ -7,12 +7,11 @@ use support::cluster::Cluster;
 use support::house::{Engine, Ground};
 use support::load::{self, Load};
 use support::options::Options;
-use support::process;
 use support::round::{launch, read_list};
 use support::shop::{PURPOSE, Shop};
 use support::sink::{AWAITED, Sink};
 use support::table::{Table, spread};
-use support::{Outcome, fault};
+use support::{Outcome, fault, on_each};
 
 mod support;
 
@@ -20,21 +19,12 @@ mod support;
 const GAP: Duration = Duration::from_millis(250);
 
 fn main() -> Outcome<()> {
-    let options = Options::read();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    runtime.block_on(async {
-        for engine in options.engines() {
-            measure(*engine, &options).await?;
-        }
-        Ok(())
-    })
+    on_each(2, measure)
 }
 
-async fn measure(engine: Engine, options: &Options) -> Outcome<()> {
-    let cluster = (engine == Engine::Postgres).then(Cluster::start).transpose()?;
-    println!("## {}: {}, load {}\n", engine.name(), process::machine(), process::load());
+async fn measure(engine: Engine, cluster: Option<&Cluster>, options: &Options) -> Outcome<()> {
     let (queued, people) = (options.size(100_000, 500), options.pick(60, 3));
-    let ground = Ground::fresh(engine, cluster.as_ref()).await?;
+    let ground = Ground::fresh(engine, cluster).await?;
     let (loud, quiet) = (Shop::controller(&ground)?, Shop::another(&ground, "quiet")?);
     // Without a relay mails wait: the queue is there before anything is sent.
     let house = ground.serve(&[], &[]).await?;

@@ -11,11 +11,11 @@ mod growth;
 
 use std::time::{Duration, Instant};
 
-use growth::{CONTROLLER, Failure, open, option};
+use growth::{Failure, open, option};
 use reconsent::domain::campaign::CampaignStatus;
-use reconsent::domain::ids::{CampaignId, ControllerScope};
+use reconsent::domain::ids::CampaignId;
 use reconsent::store::campaigns::Campaign;
-use reconsent::store::{ReadTx, StoreError, WriteTx};
+use reconsent::store::{ReadTx, WriteTx};
 use reconsent::usecases::campaigns::{freeze_chunk, results};
 
 fn main() -> Result<(), Failure> {
@@ -29,14 +29,9 @@ fn main() -> Result<(), Failure> {
 async fn freeze(url: &str) -> Result<(), Failure> {
     let services = open(url).await?;
     let now = services.clock.now();
-    let pattern = |tx: &mut ReadTx<'_>| {
-        let all = tx.all_controllers(None, 500)?;
-        let controller = all.iter().find(|one| one.slug == CONTROLLER).ok_or(StoreError::NotFound)?;
-        let scope = ControllerScope::granted(controller.id);
-        let rounds = tx.campaigns(scope, None, 1)?;
-        Ok::<_, StoreError>((scope, rounds.into_iter().next().ok_or(StoreError::NotFound)?))
-    };
-    let (scope, spring) = services.store.read(pattern).await?;
+    let scope = growth::controller(&services).await?;
+    let rounds = services.store.read(move |tx: &mut ReadTx<'_>| tx.campaigns(scope, None, 1)).await?;
+    let spring = rounds.into_iter().next().ok_or("the round is missing")?;
     let round = Campaign {
         id: CampaignId::from_uuid(services.ids.row()),
         name: "Autumn".into(),

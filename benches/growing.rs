@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use support::Outcome;
 use support::cluster::Cluster;
 use support::fill::fill;
 use support::house::{Engine, Ground, House};
@@ -12,6 +11,7 @@ use support::options::Options;
 use support::process::{self, Used};
 use support::shop::Shop;
 use support::table::{Table, median, spread};
+use support::{Outcome, on_each};
 
 mod support;
 
@@ -26,20 +26,10 @@ struct Run {
 }
 
 fn main() -> Outcome<()> {
-    let options = Options::read();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    runtime.block_on(async {
-        for engine in options.engines() {
-            measure(*engine, &options).await?;
-        }
-        Ok(())
-    })
+    on_each(1, measure)
 }
 
-async fn measure(engine: Engine, options: &Options) -> Outcome<()> {
-    let cluster = (engine == Engine::Postgres).then(Cluster::start).transpose()?;
-    let cluster = cluster.as_ref();
-    println!("## {}: {}, load {}\n", engine.name(), process::machine(), process::load());
+async fn measure(engine: Engine, cluster: Option<&Cluster>, options: &Options) -> Outcome<()> {
     let many = options.size(1_000_000, 2_000);
     let small = Grown::new(engine, cluster, options.pick(FEW, 500)).await?;
     let large = Grown::new(engine, cluster, many).await?;

@@ -14,7 +14,7 @@ use support::process::{self, Used};
 use support::rows_postgres::Shape;
 use support::shop::{PURPOSE, Shop};
 use support::table::{Table, median, spread};
-use support::{Outcome, fault, rows_postgres, rows_sqlite};
+use support::{Outcome, fault, on_each, rows_postgres, rows_sqlite};
 
 mod support;
 
@@ -110,25 +110,16 @@ struct Read {
 }
 
 fn main() -> Outcome<()> {
-    let options = Options::read();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    runtime.block_on(async {
-        for engine in options.engines() {
-            measure(*engine, &options).await?;
-        }
-        Ok(())
-    })
+    on_each(1, measure)
 }
 
-async fn measure(engine: Engine, options: &Options) -> Outcome<()> {
-    let cluster = (engine == Engine::Postgres).then(Cluster::start).transpose()?;
-    println!("## {}: {}, load {}\n", engine.name(), process::machine(), process::load());
+async fn measure(engine: Engine, cluster: Option<&Cluster>, options: &Options) -> Outcome<()> {
     let size = options.size(1_000_000, 2_000).next_multiple_of(100);
     let mut runs = Vec::new();
     for _ in 0..options.runs {
-        let raw = loop_alone(engine, cluster.as_ref(), size).await?;
+        let raw = loop_alone(engine, cluster, size).await?;
         println!("raw loop: {raw:.0}/s, load {}", process::load());
-        let run = one_run(engine, cluster.as_ref(), size, raw).await?;
+        let run = one_run(engine, cluster, size, raw).await?;
         println!("list: {:.0}/s, load {}", size as f64 / run.read.as_secs_f64(), process::load());
         runs.push(run);
     }
@@ -159,7 +150,7 @@ async fn one_run(engine: Engine, cluster: Option<&Cluster>, size: usize, raw: f6
     let (read, after) = (began.elapsed(), look());
     let commits = house.commits().await?.0 - commits;
     house.stop()?;
-    drop_database(&ground, cluster).await?;
+    ground.leave(cluster).await?;
     check(size, &outcomes)?;
     let busy = |n: usize| (after[n].cpu - before[n].cpu).as_secs_f64() / read.as_secs_f64();
     Ok(Read {
@@ -244,16 +235,8 @@ async fn loop_alone(engine: Engine, cluster: Option<&Cluster>, size: usize) -> O
     } else {
         tokio::task::spawn_blocking(move || rows_sqlite::write(&database, &TABLES, BATCH, size, time)).await??
     };
-    drop_database(&ground, cluster).await?;
+    ground.leave(cluster).await?;
     Ok(written as f64 / took.as_secs_f64())
-}
-
-async fn drop_database(ground: &Ground, cluster: Option<&Cluster>) -> Outcome<()> {
-    let name = ground.database.rsplit('/').next().and_then(|rest| rest.split('?').next()).unwrap_or_default();
-    match cluster {
-        Some(cluster) => cluster.drop_database(name).await,
-        None => Ok(()),
-    }
 }
 
 fn print(size: usize, runs: &[Read]) {

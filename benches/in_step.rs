@@ -8,22 +8,22 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use growth::{CONTROLLER, generator};
-use reconsent::domain::ids::{ControllerScope, TokenId};
+use growth::generator;
+use reconsent::domain::ids::TokenId;
 use reconsent::domain::task::TaskKind;
 use reconsent::sandbox::Emulator;
 use reconsent::sandbox::campaign_monitor::{ClientSeed, ListSeed, State};
-use reconsent::store::{ReadTx, StoreError};
+use reconsent::store::ReadTx;
+use reconsent::usecases::Services;
 use reconsent::usecases::destinations::{ApiKey, ListChoice, NewDestination, create_destination, set_lists};
 use reconsent::usecases::once::Asker;
 use reconsent::usecases::sync::{Provider, ProviderSettings};
-use reconsent::usecases::{Error, Services};
 use reconsent::worker::{Worker, WorkerSettings};
-use support::cluster::Cluster;
+use support::cluster::{Cluster, fresh_database};
 use support::house::{Engine, folder};
 use support::options::Options;
 use support::table::Table;
-use support::{Outcome, fault, process};
+use support::{Outcome, fault, on_each, process};
 use tokio::sync::watch;
 
 mod growth;
@@ -33,28 +33,16 @@ const CLIENT: &str = "c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1";
 const LIST: &str = "a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1";
 
 fn main() -> Outcome<()> {
-    let options = Options::read();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    runtime.block_on(async {
-        for engine in options.engines() {
-            measure(*engine, &options).await?;
-        }
-        Ok(())
-    })
+    on_each(2, measure)
 }
 
-async fn measure(engine: Engine, options: &Options) -> Outcome<()> {
-    let cluster = (engine == Engine::Postgres).then(Cluster::start).transpose()?;
-    println!("## {}: {}, load {}\n", engine.name(), process::machine(), process::load());
+async fn measure(_: Engine, cluster: Option<&Cluster>, options: &Options) -> Outcome<()> {
     let folder = folder("in-step")?;
-    let url = match &cluster {
-        Some(cluster) => cluster.database("growth").await?,
-        None => format!("sqlite:{}/growth.db", folder.path().display()),
-    };
+    let url = fresh_database(cluster, folder.path()).await?;
     let people = options.size(1_000_000, 2_000) as u64;
     generator::generate(&url, people).await?;
     let services = growth::open(&url).await?;
-    let scope = find(&services).await?;
+    let scope = growth::controller(&services).await?;
     let emulator = Emulator::builder()
         .client(ClientSeed { id: CLIENT.to_owned(), name: "Growth".to_owned(), ..ClientSeed::default() })
         .list(ListSeed {
@@ -116,14 +104,4 @@ async fn in_step(services: &Services) -> Outcome<bool> {
     let counts = services.store.read(|tx: &mut ReadTx<'_>| tx.outbox_counts()).await?;
     let open = [TaskKind::Sync.code(), TaskKind::Remap.code()];
     Ok(counts.iter().all(|count| !open.contains(&count.kind)))
-}
-
-/// The generated controller.
-async fn find(services: &Services) -> Outcome<ControllerScope> {
-    let found = services.store.read(|tx: &mut ReadTx<'_>| {
-        let all = tx.all_controllers(None, 500)?;
-        let controller = all.iter().find(|one| one.slug == CONTROLLER).ok_or(StoreError::NotFound)?;
-        Ok::<_, Error>(ControllerScope::granted(controller.id))
-    });
-    Ok(found.await?)
 }

@@ -12,7 +12,7 @@ use support::rows::{Maker, TABLES};
 use support::rows_postgres::Shape;
 use support::shop::Shop;
 use support::table::{Table, median, spread};
-use support::{Outcome, rows_postgres, rows_sqlite};
+use support::{Outcome, on_each, rows_postgres, rows_sqlite};
 
 mod support;
 
@@ -70,24 +70,14 @@ impl Served {
 }
 
 fn main() -> Outcome<()> {
-    let options = Options::read();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    runtime.block_on(async {
-        for engine in options.engines() {
-            measure(*engine, &options).await?;
-        }
-        Ok(())
-    })
+    on_each(1, measure)
 }
 
-async fn measure(engine: Engine, options: &Options) -> Outcome<()> {
-    let cluster = (engine == Engine::Postgres).then(Cluster::start).transpose()?;
-    let cluster = cluster.as_ref();
+async fn measure(engine: Engine, cluster: Option<&Cluster>, options: &Options) -> Outcome<()> {
     if let Some(seconds) = options.hold {
         let variant = if options.worker { Variant::Working } else { Variant::Grouped };
         return hold(engine, cluster, variant, seconds).await;
     }
-    println!("## {}: {}, load {}\n", engine.name(), process::machine(), process::load());
     let shapes: &[Option<Shape>] = match engine {
         Engine::Sqlite => &[None],
         Engine::Postgres => &[Some(Shape::Each), Some(Shape::One)],
@@ -145,7 +135,7 @@ async fn serve(engine: Engine, cluster: Option<&Cluster>, variant: Variant, opti
     let busy = |n: usize| (after[n].cpu - before[n].cpu).as_secs_f64() / counted.took.as_secs_f64();
     let cores = [busy(0), busy(1), busy(2)];
     house.stop()?;
-    drop_database(&ground, cluster).await?;
+    ground.leave(cluster).await?;
     Ok(Served {
         counted,
         cores,
@@ -153,14 +143,6 @@ async fn serve(engine: Engine, cluster: Option<&Cluster>, variant: Variant, opti
         server_mb: after[1].peak_mb,
         batch: calls / commits.max(1.0),
     })
-}
-
-async fn drop_database(ground: &Ground, cluster: Option<&Cluster>) -> Outcome<()> {
-    let name = ground.database.rsplit('/').next().and_then(|rest| rest.split('?').next()).unwrap_or_default();
-    match cluster {
-        Some(cluster) => cluster.drop_database(name).await,
-        None => Ok(()),
-    }
 }
 
 /// The raw loop, on a database that the service has set up and written one opt-in to.
@@ -189,7 +171,7 @@ async fn loop_alone(
     };
     let rate = written as f64 / took.as_secs_f64();
     println!("raw loop{}: {rate:.0}/s, load {}", named(shape), process::load());
-    drop_database(&ground, cluster).await?;
+    ground.leave(cluster).await?;
     Ok(rate)
 }
 
@@ -242,7 +224,7 @@ async fn idle_door(engine: Engine, cluster: Option<&Cluster>, options: &Options)
     };
     let (counted, (), ()) = load::run(house.ops, 200, load, requests, || ()).await?;
     house.stop()?;
-    drop_database(&ground, cluster).await?;
+    ground.leave(cluster).await?;
     Ok(counted.per_second())
 }
 
@@ -254,7 +236,7 @@ async fn hold(engine: Engine, cluster: Option<&Cluster>, variant: Variant, secon
     let (counted, (), ()) = load::run(house.http, 202, load, shop.opt_ins(house.http, u64::MAX), || ()).await?;
     println!("{:.0}/s", counted.per_second());
     house.stop()?;
-    drop_database(&ground, cluster).await
+    ground.leave(cluster).await
 }
 
 fn print(shapes: &[Option<Shape>], raw: &[Vec<f64>], served: &[(Variant, Vec<Served>)], nothing: &[f64]) {

@@ -17,38 +17,33 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use growth::{CONTROLLER, Failure, address_of, generator, open, option};
+use growth::{Failure, address_of, generator, open, option};
 use reconsent::domain::ids::{CampaignId, ControllerScope, TokenId};
-use reconsent::store::{ReadTx, StoreError};
+use reconsent::store::ReadTx;
+use reconsent::usecases::Services;
 use reconsent::usecases::campaigns::results;
 use reconsent::usecases::once::Asker;
 use reconsent::usecases::people::{history, mails, search_person};
-use reconsent::usecases::{Error, Services};
-use support::cluster::Cluster;
+use support::cluster::{Cluster, fresh_database};
 use support::house::{Engine, folder};
+use support::on_each;
 use support::options::Options;
-use support::process;
 
 fn main() -> Result<(), Failure> {
-    let options = Options::read();
-    let calls = options.pick(2000, 20);
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
-        if let Some(url) = option("--url") {
-            return read(&url, calls).await;
+    match option("--url") {
+        Some(url) => {
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+            runtime.block_on(read(&url, Options::read().pick(2000, 20)))
         }
-        for engine in options.engines() {
-            println!("## {}: {}, load {}\n", engine.name(), process::machine(), process::load());
-            let cluster = (*engine == Engine::Postgres).then(Cluster::start).transpose()?;
-            let folder = folder("reads")?;
-            let url = match &cluster {
-                Some(cluster) => cluster.database("growth").await?,
-                None => format!("sqlite:{}/growth.db", folder.path().display()),
-            };
-            generator::generate(&url, options.size(1_000_000, 2_000) as u64).await?;
-            read(&url, calls).await?;
-        }
-        Ok(())
-    })
+        None => on_each(2, measure),
+    }
+}
+
+async fn measure(_: Engine, cluster: Option<&Cluster>, options: &Options) -> Result<(), Failure> {
+    let folder = folder("reads")?;
+    let url = fresh_database(cluster, folder.path()).await?;
+    generator::generate(&url, options.size(1_000_000, 2_000) as u64).await?;
+    read(&url, options.pick(2000, 20)).await
 }
 
 /// How long calls took.
@@ -136,15 +131,7 @@ async fn read(url: &str, calls: u32) -> Result<(), Failure> {
 
 /// The generated controller and its round.
 async fn find(services: &Services) -> Result<(ControllerScope, CampaignId), Failure> {
-    let found = services
-        .store
-        .read(|tx: &mut ReadTx<'_>| {
-            let all = tx.all_controllers(None, 500)?;
-            let controller = all.iter().find(|one| one.slug == CONTROLLER).ok_or(StoreError::NotFound)?;
-            let scope = ControllerScope::granted(controller.id);
-            let rounds = tx.campaigns(scope, None, 1)?;
-            Ok::<_, Error>((scope, rounds.first().ok_or(StoreError::NotFound)?.id))
-        })
-        .await?;
-    Ok(found)
+    let scope = growth::controller(services).await?;
+    let rounds = services.store.read(move |tx: &mut ReadTx<'_>| tx.campaigns(scope, None, 1)).await?;
+    Ok((scope, rounds.first().ok_or("the round is missing")?.id))
 }

@@ -12,7 +12,7 @@ use support::round::{launch, read_list, wait};
 use support::shop::Shop;
 use support::sink::Sink;
 use support::table::{Table, median, spread};
-use support::{Outcome, fault};
+use support::{Outcome, fault, on_each};
 
 mod support;
 
@@ -36,23 +36,14 @@ struct Sent {
 }
 
 fn main() -> Outcome<()> {
-    let options = Options::read();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    runtime.block_on(async {
-        for engine in options.engines() {
-            measure(*engine, &options).await?;
-        }
-        Ok(())
-    })
+    on_each(2, measure)
 }
 
-async fn measure(engine: Engine, options: &Options) -> Outcome<()> {
-    let cluster = (engine == Engine::Postgres).then(Cluster::start).transpose()?;
-    println!("## {}: {}, load {}\n", engine.name(), process::machine(), process::load());
+async fn measure(engine: Engine, cluster: Option<&Cluster>, options: &Options) -> Outcome<()> {
     let members = options.size(50_000, 500);
     let mut runs = Vec::new();
     for _ in 0..options.runs {
-        let run = one_run(engine, cluster.as_ref(), members).await?;
+        let run = one_run(engine, cluster, members).await?;
         println!("service {:.0}/s, bare {:.0}/s, load {}", run.rate, run.bare, process::load());
         runs.push(run);
     }

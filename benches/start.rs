@@ -10,25 +10,16 @@ use support::load::{self, Load};
 use support::options::Options;
 use support::shop::Shop;
 use support::table::{Table, spread};
-use support::{Outcome, process, rows_postgres, rows_sqlite};
+use support::{Outcome, on_each, process, rows_postgres, rows_sqlite};
 
 mod support;
 
 fn main() -> Outcome<()> {
-    let options = Options::read();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    runtime.block_on(async {
-        for engine in options.engines() {
-            measure(*engine, &options).await?;
-        }
-        Ok(())
-    })
+    on_each(1, measure)
 }
 
-async fn measure(engine: Engine, options: &Options) -> Outcome<()> {
-    let cluster = (engine == Engine::Postgres).then(Cluster::start).transpose()?;
-    println!("## {}: {}, load {}\n", engine.name(), process::machine(), process::load());
-    let ground = Ground::fresh(engine, cluster.as_ref()).await?;
+async fn measure(engine: Engine, cluster: Option<&Cluster>, options: &Options) -> Outcome<()> {
+    let ground = Ground::fresh(engine, cluster).await?;
     let controller = Shop::controller(&ground)?;
     let house = ground.serve(&[], &["--no-worker"]).await?;
     let shop = Shop::open(&house, controller).await?;

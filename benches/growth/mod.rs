@@ -10,8 +10,9 @@ use reconsent::cli::clock::SystemClock;
 use reconsent::crypto::RootKeys;
 use reconsent::domain::clock::{Clock, Ids};
 use reconsent::domain::email::EmailAddress;
+use reconsent::domain::ids::ControllerScope;
 use reconsent::domain::time::Timestamp;
-use reconsent::store::{DatabaseUrl, Store, StoreSettings};
+use reconsent::store::{DatabaseUrl, ReadTx, Store, StoreError, StoreSettings};
 use reconsent::usecases::setup::check_or_set_canary;
 use reconsent::usecases::{Rules, Services};
 use tokio::runtime::Handle;
@@ -76,6 +77,16 @@ pub async fn open(url: &str) -> Result<Services, Failure> {
     let services = Services::new(store, root, clock, ids, Rules::default(), "http://127.0.0.1");
     check_or_set_canary(&services).await?.map_err(|_| "the database was set up with another root key")?;
     Ok(services)
+}
+
+/// The generated controller.
+pub async fn controller(services: &Services) -> Result<ControllerScope, Failure> {
+    let found = services.store.read(|tx: &mut ReadTx<'_>| {
+        let all = tx.all_controllers(None, 500)?;
+        let controller = all.iter().find(|one| one.slug == CONTROLLER).ok_or(StoreError::NotFound)?;
+        Ok::<_, StoreError>(ControllerScope::granted(controller.id))
+    });
+    Ok(found.await?)
 }
 
 /// The value behind `--NAME`.

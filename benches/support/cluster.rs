@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
@@ -119,4 +119,12 @@ fn is_root() -> bool {
 fn run(command: &mut Command) -> Outcome<()> {
     let done = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::inherit()).status()?;
     if done.success() { Ok(()) } else { fault(format!("{command:?} ended with {done}")) }
+}
+
+/// The address of an empty database: the cluster's, or a file in this folder.
+pub async fn fresh_database(cluster: Option<&Cluster>, folder: &Path) -> Outcome<String> {
+    match cluster {
+        Some(cluster) => cluster.database("growth").await,
+        None => Ok(format!("sqlite:{}/growth.db", folder.display())),
+    }
 }

@@ -69,6 +69,15 @@ impl Ground {
         Ok(ground)
     }
 
+    /// Gives the place of a server's database back; a file goes with its folder.
+    pub async fn leave(&self, cluster: Option<&Cluster>) -> Outcome<()> {
+        let name = self.database.rsplit('/').next().and_then(|rest| rest.split('?').next()).unwrap_or_default();
+        match cluster {
+            Some(cluster) => cluster.drop_database(name).await,
+            None => Ok(()),
+        }
+    }
+
     /// Opens the service's own services on this ground, for what would take long through the door.
     pub async fn services(&self, base: &str) -> Outcome<reconsent::usecases::Services> {
         super::library::open(&self.database, ROOT_KEY, base).await

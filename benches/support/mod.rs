@@ -21,6 +21,23 @@ pub mod table;
 /// A benchmark that cannot go on says why and ends.
 pub type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
+/// Measures on each engine that is asked for, PostgreSQL on a cluster of its own; `threads` are the benchmark's own.
+pub fn on_each(
+    threads: usize,
+    measure: impl AsyncFn(house::Engine, Option<&cluster::Cluster>, &options::Options) -> Outcome<()>,
+) -> Outcome<()> {
+    let options = options::Options::read();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
+    runtime.block_on(async {
+        for engine in options.engines() {
+            let cluster = (*engine == house::Engine::Postgres).then(cluster::Cluster::start).transpose()?;
+            println!("## {}: {}, load {}\n", engine.name(), process::machine(), process::load());
+            measure(*engine, cluster.as_ref(), &options).await?;
+        }
+        Ok(())
+    })
+}
+
 /// An error in words.
 pub fn fault<T>(words: impl Into<String>) -> Outcome<T> {
     Err(words.into().into())
