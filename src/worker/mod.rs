@@ -111,7 +111,7 @@ impl Default for WorkerSettings {
             lease: Duration::from_secs(60),
             handover_lease: Duration::from_secs(660),
             claim_batch: 256,
-            mails_in_hand: 160,
+            mails_in_hand: 80,
             sync_workers: 4,
             sync_batch: 500,
             import_turn: Duration::from_secs(5),

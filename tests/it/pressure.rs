@@ -57,7 +57,8 @@ both_engines! {
         let relay = format!("smtp://{}", world.catcher.smtp_addr());
         let mut house = Process::new(&app, &[
             ("RECONSENT_SMTP_URL", &relay),
-            ("RECONSENT_STORE_WRITE_QUEUE", "48"),
+            // For 48 visitors, and for the lanes of the worker, which wait in the same queue with a question each.
+            ("RECONSENT_STORE_WRITE_QUEUE", "56"),
             ("RECONSENT_STORE_BATCH", "32"),
             // The test is about the queue; a machine under load must not turn it into one about the deadline.
             ("RECONSENT_HTTP_REQUEST_DEADLINE", "60s"),
@@ -122,8 +123,7 @@ both_engines! {
             }
         }
         assert_eq!(taken.len() + turned_away, 1_000);
-        // The worker's own lanes wait in the queue as well, each with one question.
-        assert!(turned_away >= 50 && taken.len() >= 36, "{} taken, {turned_away} turned away", taken.len());
+        assert!(turned_away >= 50 && taken.len() >= 48, "{} taken, {turned_away} turned away", taken.len());
         let grown = house.peak_memory() - before;
         assert!(grown < 100 * 1024, "a thousand connections took {grown} KiB beyond {before}");
         println!("{} taken, {turned_away} turned away, {before} KiB before, {grown} KiB more at the peak", taken.len());
