@@ -1,5 +1,6 @@
 //! A docket: what a batch of commands finds on record about people, and what it will write about them. It is the one way
-//! a consent changes. Read once for all, changed in memory by the rules, written once for all, in the caller's
+//! a consent changes of somebody on record; a list's newcomers, with nothing on record, are decided by the same rules
+//! before the writer is asked (`imports::ahead`). Read once for all, changed in memory by the rules, written once for all, in the caller's
 //! transaction:
 //!
 //! ```text

@@ -46,9 +46,11 @@ pub(super) async fn round(worker: &Worker) -> Result<(), Error> {
     if given_back > 0 {
         tracing::warn!(tasks = given_back, "took back work whose lease had run out");
     }
-    let grown = services.store.refresh_statistics().await?;
-    if !grown.is_empty() {
-        tracing::debug!(tables = grown.join(", "), "the planner was told how large tables have grown");
+    match services.store.refresh_statistics().await {
+        Ok(grown) if grown.is_empty() => {}
+        Ok(grown) => tracing::debug!(tables = grown.join(", "), "the planner was told how large tables have grown"),
+        // Plans get slower by it; what is due is due.
+        Err(error) => tracing::warn!(%error, "the planner could not be told how large tables have grown"),
     }
     let mut after = None;
     loop {

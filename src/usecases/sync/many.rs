@@ -75,7 +75,7 @@ pub async fn sync_people(
     let only_off = |plan: &Plan| plan.steps.iter().all(|step| step.row.is_none());
     let named = || plans.iter().enumerate().filter_map(|(at, plan)| Some((at, plan.as_ref()?)));
     many.take_off(named().filter(|(_, plan)| only_off(plan)), &mut outcomes).await;
-    many.add_all(named(), &mut outcomes).await?;
+    many.add_all(named(), &mut outcomes).await;
     many.take_off(named().filter(|(_, plan)| !only_off(plan)), &mut outcomes).await;
     Ok(outcomes)
 }
@@ -103,11 +103,7 @@ impl<'a> Many<'a> {
     }
 
     /// Makes people active, list by list.
-    async fn add_all(
-        &self,
-        people: impl Iterator<Item = (usize, &'a Plan)>,
-        outcomes: &mut Outcomes,
-    ) -> Result<(), Error> {
+    async fn add_all(&self, people: impl Iterator<Item = (usize, &'a Plan)>, outcomes: &mut Outcomes) {
         let mut lists: BTreeMap<(DestinationId, &str), Vec<Add<'a>>> = BTreeMap::new();
         for (at, plan) in people {
             for step in &plan.steps {
@@ -119,12 +115,15 @@ impl<'a> Many<'a> {
         }
         for adds in lists.into_values() {
             for batch in batches(adds, self.together.rows.clamp(1, 1000)) {
-                for (at, outcome) in self.add(batch).await? {
-                    note(outcomes, at, outcome);
-                }
+                let people: Vec<usize> = batch.iter().map(|add| add.at).collect();
+                // One list's trouble is not another's, nor does it undo what was done for these people elsewhere.
+                let added = self.add(batch).await.unwrap_or_else(|error| {
+                    let why = error.to_string();
+                    people.into_iter().map(|at| (at, Err(Error::Internal(why.clone())))).collect()
+                });
+                added.into_iter().for_each(|(at, outcome)| note(outcomes, at, outcome));
             }
         }
-        Ok(())
     }
 
     /// One import.
@@ -143,7 +142,14 @@ impl<'a> Many<'a> {
         let credentials = credentials(services, destination).await?;
         let account = client.account(&credentials);
         // What is about to be brought about is on disk before the call, so that a lost answer leaves a trace (section 7).
-        let held = self.confirm(&batch).await?;
+        let held = match self.confirm(&batch).await {
+            Ok(held) => held,
+            Err(error) => {
+                // Nothing was asked there; whoever waits for this permit need not.
+                self.provider.report(destination.id, permit, false, now_ms);
+                return Err(error);
+            }
+        };
         let (going, changed): (Vec<Add<'a>>, Vec<Add<'a>>) = batch.into_iter().partition(|add| held.contains(&add.at));
         let mut outcomes: Vec<(usize, Result<Synced, Error>)> =
             changed.iter().map(|add| (add.at, Ok(Synced::Waiting(Duration::ZERO)))).collect();

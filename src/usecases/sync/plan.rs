@@ -83,6 +83,14 @@ impl Common {
         })
     }
 
+    /// Whether these consents let a person be tracked.
+    fn tracks(&self, consents: &[Consent], now: Timestamp) -> bool {
+        let mut tracking = self.purposes.iter().filter(|purpose| purpose.kind == PurposeKind::Tracking);
+        tracking.any(|purpose| {
+            consents.iter().any(|c| c.purpose_id == purpose.id && c.standing().effective(now).is_valid())
+        })
+    }
+
     /// A policy version's label.
     fn label(&mut self, tx: &mut ReadTx<'_>, scope: ControllerScope, id: PolicyVersionId) -> Result<&str, StoreError> {
         match self.policies.entry(id) {
@@ -225,7 +233,8 @@ fn step(
     let given_at = valid.iter().chain(&standing).map(|consent| given(tx, person, consent));
     let given_at = given_at.collect::<Result<Vec<_>, Error>>()?.into_iter().max();
     let row = if wanted {
-        Some(subscriber(tx, common, person, &destination, &valid, consents, given_at.unwrap_or(now), now)?)
+        let tracked = common.tracks(consents, now);
+        Some(subscriber(tx, common, person, &destination, &valid, tracked, given_at.unwrap_or(now))?)
     } else {
         None
     };
@@ -257,24 +266,18 @@ fn given(tx: &mut ReadTx<'_>, person: &Person, consent: &Consent) -> Result<Time
 }
 
 /// The row that makes the person active there, with the proof in custom fields.
-#[allow(clippy::too_many_arguments, reason = "each is a part of the row")]
 fn subscriber(
     tx: &mut ReadTx<'_>,
     common: &mut Common,
     person: &Person,
     destination: &Destination,
     valid: &[&Consent],
-    all: &[Consent],
+    tracked: bool,
     given_at: Timestamp,
-    now: Timestamp,
 ) -> Result<NewSubscriber, Error> {
     let policy = valid.iter().filter_map(|consent| consent.policy_version_id).max();
     let policy = policy.map(|id| common.label(tx, person.scope, id).map(short)).transpose()?;
     let known = &common.purposes;
-    let tracked = known
-        .iter()
-        .filter(|purpose| purpose.kind == PurposeKind::Tracking)
-        .any(|purpose| all.iter().any(|c| c.purpose_id == purpose.id && c.standing().effective(now).is_valid()));
     let names: Vec<&str> = known
         .iter()
         .filter(|purpose| valid.iter().any(|c| c.purpose_id == purpose.id))
