@@ -10,7 +10,7 @@ use super::template::one_line;
 /// The private characters that stand in gaps begin here, behind those of the variables.
 const FIRST_MARK: u32 = 0xF_0100;
 /// What comes before the private character of a link, so that it passes for an address until it is filled in.
-const LINK: &str = "https://gap.invalid/";
+pub(super) const LINK: &str = "https://gap.invalid/";
 
 /// What is a person's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,6 +6,7 @@
 //! like `[x](http://evil)` can only ever be text.
 
 use super::markdown;
+use super::mould::LINK;
 
 /// Longest subject or preheader, in characters.
 pub const MAX_SUBJECT: usize = 200;
@@ -148,6 +149,12 @@ pub enum TemplateProblem {
     /// More variables than the bound.
     #[error("more than {MAX_VARIABLES} variables in one text")]
     TooManyVariables,
+    /// The address that stands in for personal links while a mail is made.
+    #[error("{field} holds {LINK}, which stands for personal links here")]
+    ReservedAddress {
+        /// Subject, preheader or body.
+        field: &'static str,
+    },
     /// A control, direction override or private-use character.
     #[error("{field} holds a control or invisible character")]
     BadCharacter {
@@ -217,6 +224,9 @@ pub(super) fn marked(field: &'static str, text: &str) -> Result<String, Template
         |c: char| private(c) || (super::wire::is_unsafe_in_header(c) && !matches!(c, '\n' | '\r' | '\t' | '\u{ad}'));
     if text.chars().any(bad) {
         return Err(TemplateProblem::BadCharacter { field });
+    }
+    if text.contains(LINK) {
+        return Err(TemplateProblem::ReservedAddress { field });
     }
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -329,6 +339,7 @@ mod tests {
             ("[x](<https://e.example/{{ name }}>)", TemplateProblem::NotALink { name: "name" }),
             ("[x](https://e.example/?u={{answer_link}})", TemplateProblem::MixedLink),
             ("[x]: {{ name }}\n\n[x]", TemplateProblem::NotALink { name: "name" }),
+            ("[x](https://gap.invalid/y)", TemplateProblem::ReservedAddress { field: "body" }),
         ];
         for (text, problem) in rows {
             assert_eq!(check_template(text), Err(problem), "{text}");

@@ -80,6 +80,15 @@ fn a_text_in_another_script_goes_out_as_base64() {
 }
 
 #[test]
+fn a_piece_that_fills_its_line_leaves_room_for_the_soft_break() {
+    for text in ["x".repeat(76), "x".repeat(152), format!("{}é", "x".repeat(70)), "é".repeat(40)] {
+        let bytes = [encode_piece(text.clone()), b"=\r\n".to_vec()].concat();
+        let lines = String::from_utf8(bytes).unwrap();
+        assert!(lines.lines().all(|line| line.len() <= 76), "{lines}");
+    }
+}
+
+#[test]
 fn a_part_that_grows_without_end_is_refused() {
     let RepermissionContext { terms, to } = RepermissionContext::samples().remove(0);
     let template = MailTemplate { body: "{{ answer_link }}\n\n".repeat(200), ..default_repermission_template("en") };
