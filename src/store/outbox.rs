@@ -3,6 +3,8 @@
 
 mod claims;
 
+pub use claims::PutBack;
+
 use std::sync::LazyLock;
 
 use diesel::prelude::*;

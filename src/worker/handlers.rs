@@ -54,13 +54,7 @@ pub(super) async fn guarded(
 }
 
 /// Back to the queue after `delay`, or parked when it has been tried often enough.
-pub(super) async fn put_back(
-    worker: &Worker,
-    task: &Task,
-    delay: Duration,
-    most: u32,
-    error: &str,
-) -> Result<(), Error> {
+async fn put_back(worker: &Worker, task: &Task, delay: Duration, most: u32, error: &str) -> Result<(), Error> {
     let parked = u32::try_from(task.attempts).unwrap_or(0) >= most;
     let state = if parked { TaskState::Parked } else { TaskState::Queued };
     let (due, task, error) = (worker.services.clock.now().plus(delay), task.clone(), error.to_owned());

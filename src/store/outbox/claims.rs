@@ -1,7 +1,9 @@
 //! Claims: work that a worker holds under a lease, with a fencing number that it has to name when it settles.
 
+use std::collections::HashMap;
+
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, SmallInt};
+use diesel::sql_types::{BigInt, SmallInt, Text};
 
 use crate::domain::ids::ControllerId;
 use crate::domain::task::{TaskKind, TaskState};
@@ -16,6 +18,24 @@ use super::super::error::StoreError;
 use super::super::schema::outbox;
 use super::super::types::Id;
 use super::{Reference, Task};
+
+/// A claim that goes back to the queue.
+#[derive(Debug, Clone)]
+pub struct PutBack {
+    /// The claim.
+    pub task: Task,
+    /// Whether it waits or a person has to look (R-48).
+    pub state: TaskState,
+    /// Not before.
+    pub due_at: Timestamp,
+    /// What went wrong, without personal data.
+    pub error: String,
+}
+
+/// What is kept of an error.
+fn shortened(error: &str) -> String {
+    error.chars().take(500).collect()
+}
 
 impl WriteTx<'_> {
     /// Claims up to `limit` due tasks of a kind, for `lease`. Each controller with due work gets its share, so that one
@@ -158,13 +178,8 @@ impl WriteTx<'_> {
                 .order((t::controller_id, t::reference))
                 .select(Task::as_select())
         )?;
-        let ours = |task: &Task| {
-            claims.iter().any(|claim| {
-                claim.controller_id == task.controller_id
-                    && claim.reference == task.reference
-                    && claim.fence == task.fence
-            })
-        };
+        let fences: HashMap<_, i64> = claims.iter().map(|c| ((c.controller_id, c.reference), c.fence)).collect();
+        let ours = |task: &Task| fences.get(&(task.controller_id, task.reference)) == Some(&task.fence);
         Ok(found.into_iter().filter(ours).collect())
     }
 
@@ -245,11 +260,47 @@ impl WriteTx<'_> {
         error: &str,
     ) -> Result<bool, StoreError> {
         use outbox::dsl as t;
-        let error: String = error.chars().take(500).collect();
+        let error = shortened(error);
         let changed = on!(self.writing(), c => diesel::update(t::outbox.find((task.controller_id, task.kind, task.reference))
             .filter(t::fence.eq(task.fence)).filter(t::state.eq(TaskState::Claimed)))
             .set((t::state.eq(state), t::due_at.eq(due_at), t::last_error.eq(&error))).execute(c))?;
         Ok(changed == 1)
+    }
+
+    /// Puts claims that [`Self::held_claims`] gave back until later, or parks them, each with what went wrong.
+    pub fn put_back_held(&mut self, kind: TaskKind, held: &[PutBack]) -> Result<(), StoreError> {
+        use outbox::dsl as t;
+        if held.is_empty() {
+            return Ok(());
+        }
+        match self.writing() {
+            Conn::Sqlite(c) => {
+                for PutBack { task, state, due_at, error } in held {
+                    diesel::update(t::outbox.find((task.controller_id, kind, task.reference)))
+                        .set((t::state.eq(state), t::due_at.eq(due_at), t::last_error.eq(shortened(error))))
+                        .execute(&mut **c)?;
+                }
+            }
+            Conn::Postgres(c) => {
+                let errors: Vec<String> = held.iter().map(|back| shortened(&back.error)).collect();
+                let columns = vec![
+                    column::<Id, _>(held.iter().map(|back| &back.task.controller_id)),
+                    column::<SmallInt, _>(held.iter().map(|_| kind)),
+                    column::<Id, _>(held.iter().map(|back| &back.task.reference)),
+                    column::<SmallInt, _>(held.iter().map(|back| back.state)),
+                    column::<BigInt, _>(held.iter().map(|back| &back.due_at)),
+                    column::<Text, _>(errors.iter()),
+                ];
+                Bulk::statement(
+                    "UPDATE outbox SET state = v.state, due_at = v.due_at, last_error = v.last_error FROM unnest(",
+                    columns,
+                    "AS v (controller_id, kind, reference, state, due_at, last_error) WHERE outbox.controller_id = \
+                     v.controller_id AND outbox.kind = v.kind AND outbox.reference = v.reference",
+                )
+                .execute(c)?;
+            }
+        }
+        Ok(())
     }
 
     /// Puts claims that [`Self::held_claims`] gave back without counting the attempt: nothing was tried.

@@ -17,7 +17,7 @@ use crate::domain::task::{TaskKind, TaskState};
 use crate::domain::time::Timestamp;
 use crate::mail::{Class, Outcome};
 use crate::store::mails::{Ended, Mail};
-use crate::store::outbox::Task;
+use crate::store::outbox::{PutBack, Task};
 use crate::store::sheet::Sheet;
 use crate::store::suppressions::EVERY_PURPOSE;
 use crate::store::{Outcomes, WriteTx};
@@ -150,7 +150,7 @@ struct Conclusions<'a> {
     ended: Vec<Ended>,
     finished: Vec<(Task, i32)>,
     cancelled: Vec<(&'a Task, &'a Mail)>,
-    put_back: Vec<(&'a Task, TaskState, Timestamp, &'a str)>,
+    put_back: Vec<PutBack>,
     members: HashMap<(ControllerScope, CampaignId, MemberStatus), Vec<SubjectId>>,
     asked: HashMap<String, Vec<(ControllerId, SubjectId)>>,
     dead: Vec<&'a Person>,
@@ -164,9 +164,7 @@ impl Conclusions<'_> {
         for (task, mail) in self.cancelled {
             cancel(tx, task, mail, Reason::EaiUnsupported, now)?;
         }
-        for (task, state, due, reply) in self.put_back {
-            tx.put_back(task, state, due, reply)?;
-        }
+        tx.put_back_held(TaskKind::Mail, &self.put_back)?;
         let mut members: Vec<_> = self.members.into_iter().collect();
         members.sort_unstable_by_key(|(key, _)| *key);
         for ((scope, campaign, status), people) in members {
@@ -183,6 +181,10 @@ impl Conclusions<'_> {
 }
 
 impl Ending {
+    fn back(&self, state: TaskState, due_at: Timestamp) -> PutBack {
+        PutBack { task: self.task.clone(), state, due_at, error: self.attempted.reply.clone() }
+    }
+
     /// Where the mail then stands.
     fn conclude<'a>(
         &'a self,
@@ -207,12 +209,12 @@ impl Ending {
         let over = match settled {
             Settled::Again(_) => {
                 let due = now.plus(self.give_up.retry_after);
-                write.put_back.push((&self.task, TaskState::Queued, due, &attempted.reply));
+                write.put_back.push(self.back(TaskState::Queued, due));
                 None
             }
             // Kept with its bytes, for staff to send again or drop.
             Settled::Final(MailState::Parked) => {
-                write.put_back.push((&self.task, TaskState::Parked, now, &attempted.reply));
+                write.put_back.push(self.back(TaskState::Parked, now));
                 None
             }
             Settled::Final(_) => {
