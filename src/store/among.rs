@@ -1,6 +1,7 @@
 //! "Any of these rows", where the rows are of many controllers: a batch mixes them, so each wanted row is named by its
 //! controller and a second key. One condition, one statement: row values on SQLite, two arrays on PostgreSQL, whose
-//! text does not depend on how many are wanted.
+//! text does not depend on how many are wanted. On SQLite it does; the last of the wanted is named over again until
+//! there are as many as the next power of two, so that few texts recur and stay prepared.
 
 use diesel::expression::{AppearsOnTable, Expression, ValidGrouping, is_aggregate};
 use diesel::pg::Pg;
@@ -13,6 +14,9 @@ use diesel::sqlite::Sqlite;
 use crate::domain::ids::ControllerId;
 
 use super::types::Id;
+
+/// A condition on more than these is planned anew each time: few are so long, and each kept one takes memory.
+const MOST_KEPT: usize = 512;
 
 /// The condition `(controller, key) is one of the wanted`; made by [`among`].
 pub(super) struct Among<C, K, T> {
@@ -47,10 +51,10 @@ where
 {
 }
 
-impl<C: 'static, K: 'static, T> QueryId for Among<C, K, T> {
-    // The kind of value adds nothing: the key's column fixes it.
-    type QueryId = Among<C, K, ()>;
-    const HAS_STATIC_QUERY_ID: bool = true;
+impl<C, K, T> QueryId for Among<C, K, T> {
+    // Kept by its text, which says how many are wanted.
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
 }
 
 impl<C, K, T> QueryFragment<Sqlite> for Among<C, K, T>
@@ -61,17 +65,22 @@ where
     T: ToSql<K::SqlType, Sqlite>,
 {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        out.unsafe_to_cache_prepared();
         if self.keys.is_empty() {
             out.push_sql("0 = 1");
             return Ok(());
+        }
+        let (wanted, last) = (self.keys.len(), self.keys.len() - 1);
+        let named = if wanted <= MOST_KEPT { wanted.next_power_of_two() } else { wanted };
+        if wanted > MOST_KEPT {
+            out.unsafe_to_cache_prepared();
         }
         out.push_sql("(");
         self.controller.walk_ast(out.reborrow())?;
         out.push_sql(", ");
         self.key.walk_ast(out.reborrow())?;
         out.push_sql(") IN (VALUES ");
-        for (n, (controller, key)) in self.controllers.iter().zip(&self.keys).enumerate() {
+        for n in 0..named {
+            let (controller, key) = (&self.controllers[n.min(last)], &self.keys[n.min(last)]);
             out.push_sql(if n == 0 { "(" } else { ", (" });
             out.push_bind_param::<Id, _>(controller)?;
             out.push_sql(", ");

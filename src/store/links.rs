@@ -9,7 +9,7 @@ use crate::domain::link::LinkAction;
 use crate::domain::time::Timestamp;
 
 use super::among::among;
-use super::bulk::{Bulk, bulk_row, column};
+use super::bulk::{Bulk, bulk_row, column, insert_values};
 use super::connection::{Conn, on};
 use super::dialect::load_locked;
 use super::error::StoreError;
@@ -108,9 +108,9 @@ impl WriteTx<'_> {
             return Ok(());
         }
         match self.writing() {
-            Conn::Sqlite(c) => diesel::insert_into(links::table).values(rows).execute(&mut **c)?,
-            Conn::Postgres(c) => Bulk::default().insert(rows, "").execute(c)?,
-        };
+            Conn::Sqlite(c) => insert_values(c, rows, "")?,
+            Conn::Postgres(c) => drop(Bulk::default().insert(rows, "").execute(c)?),
+        }
         Ok(())
     }
 

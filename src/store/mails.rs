@@ -11,10 +11,11 @@ use crate::domain::mailing::MailState;
 use crate::domain::time::Timestamp;
 
 use super::among::among;
-use super::bulk::{Bulk, bulk_row, column};
+use super::bulk::{Bulk, bulk_row, column, insert_values};
 use super::connection::{Conn, on};
 use super::dialect::{first_locked, load_locked};
 use super::error::StoreError;
+use super::one_of::one_of;
 use super::schema::mails;
 use super::types::Id;
 use super::{ReadTx, WriteTx};
@@ -185,7 +186,7 @@ impl ReadTx<'_> {
         }
         Ok(
             on!(self.conn, c => t::mails.filter(among(t::controller_id, t::subject_id, people.iter().copied())).filter(t::kind.eq(kind))
-            .filter(t::created_at.gt(since)).filter(t::state.eq_any([MailState::HandingOver, MailState::Accepted, MailState::Uncertain, MailState::Deferred]))
+            .filter(t::created_at.gt(since)).filter(one_of(t::state, [MailState::HandingOver, MailState::Accepted, MailState::Uncertain, MailState::Deferred]))
             .select(Mail::as_select()).load(c))?,
         )
     }
@@ -204,9 +205,9 @@ impl WriteTx<'_> {
             return Ok(());
         }
         match self.writing() {
-            Conn::Sqlite(c) => diesel::insert_into(mails::table).values(rows).execute(&mut **c)?,
-            Conn::Postgres(c) => Bulk::default().insert(rows, "").execute(c)?,
-        };
+            Conn::Sqlite(c) => insert_values(c, rows, "")?,
+            Conn::Postgres(c) => drop(Bulk::default().insert(rows, "").execute(c)?),
+        }
         Ok(())
     }
 
@@ -233,7 +234,7 @@ impl WriteTx<'_> {
         }
         let waiting = t::mails
             .filter(among(t::controller_id, t::subject_id, people.iter().copied()))
-            .filter(t::state.eq_any([MailState::Queued, MailState::Claimed, MailState::Deferred]));
+            .filter(one_of(t::state, [MailState::Queued, MailState::Claimed, MailState::Deferred]));
         Ok(match &mut *self.conn {
             // Asked for an order, it would rather walk in it through all mails of the controller; the lock is the single
             // writer.

@@ -24,6 +24,7 @@ pub mod links;
 pub mod mails;
 mod migrate;
 mod old_mails;
+mod one_of;
 pub mod outbox;
 pub mod policies;
 mod postgres;

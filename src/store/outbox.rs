@@ -15,7 +15,7 @@ use crate::domain::task::{TaskKind, TaskState};
 use crate::domain::time::Timestamp;
 
 use super::among::among;
-use super::bulk::{Bulk, bulk_row};
+use super::bulk::{Bulk, bulk_row, insert_values};
 use super::connection::{Conn, on};
 use super::error::StoreError;
 use super::schema::outbox;
@@ -70,8 +70,8 @@ bulk_row!(Task => "outbox" {
     created_at: BigInt,
 });
 
-/// What asking again for work does to that which is asked for already; see [`WriteTx::enqueue`]. 1 is queued, 2
-/// claimed, 3 parked.
+/// What asking again for work does to that which is asked for already; see [`WriteTx::enqueue`]. Work that waits or is
+/// parked starts anew; claimed work stays with who has it. 1 is queued, 2 claimed, 3 parked.
 pub(super) const INSTEAD: &str = "ON CONFLICT (controller_id, kind, reference) DO UPDATE SET \
      generation = outbox.generation + 1, due_at = excluded.due_at, \
      attempts = CASE WHEN outbox.state <> 2 THEN 0 ELSE outbox.attempts END, \
@@ -205,34 +205,14 @@ impl WriteTx<'_> {
     /// Asks for work. If the same work is already asked for it is done once more after the claim that may be running,
     /// and no later than it was due.
     pub fn enqueue(&mut self, tasks: &[Task]) -> Result<(), StoreError> {
-        use outbox::dsl as t;
         if tasks.is_empty() {
             return Ok(());
         }
         tasks.iter().for_each(|task| self.announce(task.kind));
         match self.writing() {
-            Conn::Postgres(c) => Bulk::default().insert(tasks, INSTEAD).execute(c)?,
-            Conn::Sqlite(c) => diesel::insert_into(t::outbox)
-                .values(tasks)
-                .on_conflict((t::controller_id, t::kind, t::reference))
-                .do_update()
-                .set((
-                    t::generation.eq(t::generation + 1),
-                    t::due_at.eq(diesel::upsert::excluded(t::due_at)),
-                    // Work that waits or is parked starts anew; claimed work stays with who has it.
-                    t::attempts.eq(diesel::dsl::case_when::<_, _, diesel::sql_types::Integer>(
-                        t::state.ne(TaskState::Claimed),
-                        0,
-                    )
-                    .otherwise(t::attempts)),
-                    t::state.eq(diesel::dsl::case_when::<_, _, SmallInt>(
-                        t::state.eq(TaskState::Parked),
-                        TaskState::Queued,
-                    )
-                    .otherwise(t::state)),
-                ))
-                .execute(&mut **c)?,
-        };
+            Conn::Sqlite(c) => insert_values(c, tasks, INSTEAD)?,
+            Conn::Postgres(c) => drop(Bulk::default().insert(tasks, INSTEAD).execute(c)?),
+        }
         Ok(())
     }
 
