@@ -152,7 +152,7 @@ async fn prepare(
     services: &Services,
     scope: ControllerScope,
     entry: Arc<Entry>,
-    submission: Submission,
+    mut submission: Submission,
 ) -> Result<SignUp, Error> {
     let choices = match_choices(&entry, &submission)?;
     let keys = services.keys.of(scope).await?;
@@ -165,7 +165,7 @@ async fn prepare(
         source: Some(entry.source.clone()),
         notice: Some(entry.notice),
         policy_version: Some(entry.policy_version),
-        evidence: Some(evidence(&submission, &choices)),
+        evidence: Some(evidence(&mut submission, &choices)),
     };
     let day = now.seconds().div_euclid(86_400);
     let origin_mark = submission.network.as_deref().map(|network| network_mark(services, scope, day, network).to_vec());
@@ -191,8 +191,8 @@ fn match_choices(entry: &Entry, submission: &Submission) -> Result<Vec<(Purpose,
 }
 
 /// The submitted fields, so that the concrete declaration can be shown in full (PF-05).
-fn evidence(submission: &Submission, choices: &[(Purpose, Choice)]) -> Value {
-    let mut evidence = submission.evidence.clone();
+fn evidence(submission: &mut Submission, choices: &[(Purpose, Choice)]) -> Value {
+    let mut evidence = submission.evidence.take();
     if let Some(object) = evidence.as_object_mut() {
         let chosen: serde_json::Map<String, Value> =
             choices.iter().map(|(purpose, choice)| (purpose.slug.to_string(), json!(choice.name()))).collect();
