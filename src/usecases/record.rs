@@ -206,7 +206,10 @@ pub(super) fn seal_event(
     occasion: &Occasion,
 ) -> StoredEvent {
     let id = EventId::from_uuid(ids.row());
-    let evidence = occasion.evidence.as_ref().map(|evidence| evidence.to_string().into_bytes());
+    let evidence = occasion
+        .evidence
+        .as_ref()
+        .map(|evidence| serde_json::to_vec(evidence).expect("a JSON value is written into memory"));
     let basis = match kind {
         EventKind::Given | EventKind::Renewed | EventKind::Reaffirmed => Some(BasisKind::Consent),
         _ => next.basis.map(|basis| basis.kind),
