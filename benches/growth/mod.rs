@@ -57,7 +57,7 @@ pub async fn open(url: &str) -> Result<Services, Failure> {
     let url = DatabaseUrl::parse(url)?;
     let runtime = Handle::current();
     let store = tokio::task::spawn_blocking(move || {
-        Store::migrate(&url, &runtime)?;
+        Store::migrate(&url)?;
         let settings = StoreSettings {
             url,
             readers: 4,

@@ -148,8 +148,8 @@ impl Parts {
 
 /// Compares the schema with this program, and migrates if that is wanted. Says what was run.
 pub async fn bring_up_to_date(url: &DatabaseUrl, behind: Behind) -> Result<Vec<String>, Failure> {
-    let (address, runtime) = (url.clone(), Handle::current());
-    let standing = blocking(url, move || Store::schema_standing(&address, &runtime)).await?;
+    let address = url.clone();
+    let standing = blocking(url, move || Store::schema_standing(&address)).await?;
     let told = url.redacted();
     match standing {
         SchemaStanding::Current => Ok(Vec::new()),
@@ -162,8 +162,8 @@ pub async fn bring_up_to_date(url: &DatabaseUrl, behind: Behind) -> Result<Vec<S
             format!("the schema of {told} is {steps} step(s) behind this program: run `reconsent migrate`"),
         )),
         SchemaStanding::Behind(_) => {
-            let (address, runtime) = (url.clone(), Handle::current());
-            blocking(url, move || Store::migrate(&address, &runtime)).await
+            let address = url.clone();
+            blocking(url, move || Store::migrate(&address)).await
         }
     }
 }

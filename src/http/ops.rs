@@ -124,8 +124,8 @@ impl Readiness {
             if seen.is_some_and(|at| at.elapsed() < self.schema_holds) {
                 return "ok";
             }
-            let (url, runtime) = (self.url.clone(), self.runtime.clone());
-            let standing = self.runtime.spawn_blocking(move || Store::schema_standing(&url, &runtime)).await;
+            let url = self.url.clone();
+            let standing = self.runtime.spawn_blocking(move || Store::schema_standing(&url)).await;
             let found = match standing {
                 Ok(Ok(SchemaStanding::Current)) => "ok",
                 Ok(Ok(SchemaStanding::Behind(_))) => "behind",

@@ -10,7 +10,6 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
-use tokio::runtime::Handle;
 
 use super::StoreSettings;
 use super::connection::{Conn, DatabaseUrl, Purpose};
@@ -28,11 +27,11 @@ pub(super) struct Checkpoints(Option<SyncSender<()>>);
 
 impl Checkpoints {
     /// Starts the thread, which ends when the last writer does. Nothing to do for a server, which looks after itself.
-    pub(super) fn start(settings: &StoreSettings, runtime: &Handle) -> Result<Self, StoreError> {
+    pub(super) fn start(settings: &StoreSettings) -> Result<Self, StoreError> {
         if matches!(settings.url, DatabaseUrl::Postgres(_)) {
             return Ok(Self(None));
         }
-        let conn = Conn::open(&settings.url, Purpose::Checkpoint, settings.busy_timeout, runtime)?;
+        let conn = Conn::open(&settings.url, Purpose::Checkpoint, settings.busy_timeout)?;
         let (due, waiting) = sync_channel(1);
         std::thread::Builder::new()
             .name("checkpoints".to_owned())

@@ -7,14 +7,14 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
 use diesel_async::AsyncPgConnection;
-use diesel_async::async_connection_wrapper::AsyncConnectionWrapper;
-use tokio::runtime::Handle;
+use diesel_async::async_connection_wrapper::{AsyncConnectionWrapper, BlockOn as _};
 
 use super::checkpoint::LOG_PAGES;
+use super::driver::Driver;
 use super::error::StoreError;
 
 /// The PostgreSQL connection as the query code sees it.
-pub type PgConn = AsyncConnectionWrapper<AsyncPgConnection>;
+pub type PgConn = AsyncConnectionWrapper<AsyncPgConnection, Driver>;
 
 /// A connection to one of the two engines.
 pub enum Conn {
@@ -121,14 +121,15 @@ pub enum Purpose {
 }
 
 impl Conn {
-    /// Opens a connection. On SQLite, `busy` is how long a statement waits for another process; on PostgreSQL, `runtime` drives it and has to outlive it.
-    pub fn open(url: &DatabaseUrl, purpose: Purpose, busy: Duration, runtime: &Handle) -> Result<Self, StoreError> {
+    /// Opens a connection. On SQLite, `busy` is how long a statement waits for another process.
+    pub fn open(url: &DatabaseUrl, purpose: Purpose, busy: Duration) -> Result<Self, StoreError> {
         match url {
             DatabaseUrl::Sqlite(path) => open_sqlite(path, purpose, busy),
             DatabaseUrl::Postgres(address) => {
-                let conn = runtime.block_on(super::postgres::connect(address)).map_err(StoreError::Failed)?;
-                let _inside = runtime.enter();
-                let mut conn = PgConn::from(conn);
+                let driver = Driver::start()
+                    .map_err(|error| StoreError::Failed(format!("a connection cannot be driven: {error}")))?;
+                let conn = driver.block_on(super::postgres::connect(address)).map_err(StoreError::Failed)?;
+                let mut conn = driver.lend(|| PgConn::from(conn));
                 check_postgres(&mut conn)?;
                 // Plans are kept, and one made while a table was empty would scan it for ever (stack findings, the
                 // generic-plan trap). Every query here has an index, so the other ways are closed to the planner rather

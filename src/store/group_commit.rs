@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use diesel::connection::SimpleConnection;
-use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
 use super::StoreSettings;
@@ -29,7 +28,6 @@ impl Writer {
     pub(super) fn start(
         number: usize,
         settings: &StoreSettings,
-        runtime: Handle,
         bells: Arc<Bells>,
         checkpoints: Checkpoints,
     ) -> Result<Self, StoreError> {
@@ -37,13 +35,12 @@ impl Writer {
         // The rest is kept for what must not be refused.
         let (queue, waiting) = mpsc::channel(ordinary + ordinary.div_ceil(8));
         let depth = Arc::new(AtomicUsize::new(0));
-        let conn = Conn::open(&settings.url, Purpose::Write, settings.busy_timeout, &runtime)?;
+        let conn = Conn::open(&settings.url, Purpose::Write, settings.busy_timeout)?;
         let mut clerk = Clerk {
             conn: Some(conn),
             waiting,
             depth: Arc::clone(&depth),
             settings: settings.clone(),
-            runtime,
             bells,
             checkpoints,
         };
@@ -99,7 +96,6 @@ struct Clerk {
     waiting: mpsc::Receiver<Queued>,
     depth: Arc<AtomicUsize>,
     settings: StoreSettings,
-    runtime: Handle,
     bells: Arc<Bells>,
     checkpoints: Checkpoints,
 }
@@ -118,8 +114,6 @@ struct Sorted {
 
 impl Clerk {
     fn work(&mut self) {
-        let runtime = self.runtime.clone();
-        let _inside = runtime.enter();
         let most = self.settings.batch.max(1);
         let mut batch = Vec::with_capacity(most);
         while self.waiting.blocking_recv_many(&mut batch, most) > 0 {
@@ -219,9 +213,7 @@ impl Clerk {
     fn in_transaction(&mut self, run: impl FnOnce(&mut Conn) -> Result<bool, StoreError>) -> Result<bool, StoreError> {
         let conn = match &mut self.conn {
             Some(conn) => conn,
-            none => {
-                none.insert(Conn::open(&self.settings.url, Purpose::Write, self.settings.busy_timeout, &self.runtime)?)
-            }
+            none => none.insert(Conn::open(&self.settings.url, Purpose::Write, self.settings.busy_timeout)?),
         };
         let begin = match conn {
             Conn::Sqlite(_) => "BEGIN IMMEDIATE",

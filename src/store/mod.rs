@@ -13,6 +13,7 @@ pub mod consents;
 pub mod controllers;
 pub mod destinations;
 mod dialect;
+mod driver;
 mod error;
 pub mod events;
 pub mod former_lists;
@@ -105,10 +106,10 @@ impl Store {
             DatabaseUrl::Postgres(_) => settings.writers.max(1),
         };
         let bells = Arc::<Bells>::default();
-        let checkpoints = Checkpoints::start(settings, &runtime)?;
-        let start = |n| Writer::start(n, settings, runtime.clone(), Arc::clone(&bells), checkpoints.clone());
+        let checkpoints = Checkpoints::start(settings)?;
+        let start = |n| Writer::start(n, settings, Arc::clone(&bells), checkpoints.clone());
         let writers = (0..writers).map(start).collect::<Result<_, _>>()?;
-        let readers = ReadPool::open(settings, &runtime)?;
+        let readers = ReadPool::open(settings)?;
         Ok(Self { inner: Arc::new(Inner { writers, readers, bells, runtime }) })
     }
 
@@ -166,20 +167,20 @@ impl Store {
     }
 
     /// How the database's schema compares with this program. On a thread that may block.
-    pub fn schema_standing(url: &DatabaseUrl, runtime: &Handle) -> Result<SchemaStanding, StoreError> {
-        migrate::standing(&mut Conn::open(url, Purpose::Write, SCHEMA_BUSY, runtime)?)
+    pub fn schema_standing(url: &DatabaseUrl) -> Result<SchemaStanding, StoreError> {
+        migrate::standing(&mut Conn::open(url, Purpose::Write, SCHEMA_BUSY)?)
     }
 
     /// Brings the schema up to date and says which steps were run. On a thread that may block.
-    pub fn migrate(url: &DatabaseUrl, runtime: &Handle) -> Result<Vec<String>, StoreError> {
-        let mut conn = Conn::open(url, Purpose::Write, SCHEMA_BUSY, runtime)?;
+    pub fn migrate(url: &DatabaseUrl) -> Result<Vec<String>, StoreError> {
+        let mut conn = Conn::open(url, Purpose::Write, SCHEMA_BUSY)?;
         let steps = migrate::run(&mut conn)?;
         migrate::check_columns(&mut conn)?;
         Ok(steps)
     }
 
     /// Takes the last migration back. On a thread that may block.
-    pub fn revert_last(url: &DatabaseUrl, runtime: &Handle) -> Result<String, StoreError> {
-        migrate::revert_last(&mut Conn::open(url, Purpose::Write, SCHEMA_BUSY, runtime)?)
+    pub fn revert_last(url: &DatabaseUrl) -> Result<String, StoreError> {
+        migrate::revert_last(&mut Conn::open(url, Purpose::Write, SCHEMA_BUSY)?)
     }
 }

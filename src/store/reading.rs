@@ -26,10 +26,10 @@ pub(super) struct ReadPool {
 }
 
 impl ReadPool {
-    pub(super) fn open(settings: &StoreSettings, runtime: &Handle) -> Result<Self, StoreError> {
+    pub(super) fn open(settings: &StoreSettings) -> Result<Self, StoreError> {
         let size = settings.readers.max(1);
         // The first is opened now, so that a wrong address shows at once; the others when they are needed.
-        let first = Conn::open(&settings.url, Purpose::Read, settings.busy_timeout, runtime)?;
+        let first = Conn::open(&settings.url, Purpose::Read, settings.busy_timeout)?;
         Ok(Self {
             url: settings.url.clone(),
             idle: Arc::new(Mutex::new(vec![first])),
@@ -58,13 +58,13 @@ impl ReadPool {
             Ok(Ok(slot)) => slot,
             Ok(Err(_)) | Err(_) => return Err(StoreError::Busy("no connection for reading was free in time").into()),
         };
-        let (idle, url, busy, handle) = (Arc::clone(&self.idle), self.url.clone(), self.busy, runtime.clone());
+        let (idle, url, busy) = (Arc::clone(&self.idle), self.url.clone(), self.busy);
         let work = runtime.spawn_blocking(move || {
             let _slot = slot;
             let taken = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let mut conn = match taken {
                 Some(conn) => conn,
-                None => Conn::open(&url, Purpose::Read, busy, &handle)?,
+                None => Conn::open(&url, Purpose::Read, busy)?,
             };
             let result = call(&mut ReadTx { conn: &mut conn });
             // A server that went away leaves dead connections behind; only a live one goes back.

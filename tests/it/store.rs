@@ -196,10 +196,10 @@ both_engines! {
         let (url, runtime) = (DatabaseUrl::parse(app.database_url()).expect("an address"), Handle::current());
         let (address, engine) = (app.database_url().to_owned(), app.engine);
         tokio::task::spawn_blocking(move || {
-            assert_eq!(Store::schema_standing(&url, &runtime).expect("it compares"), SchemaStanding::Current);
-            Store::revert_last(&url, &runtime).expect("it goes down");
-            assert_eq!(Store::schema_standing(&url, &runtime).expect("it compares"), SchemaStanding::Behind(1));
-            assert_eq!(Store::migrate(&url, &runtime).expect("it goes up").len(), 1);
+            assert_eq!(Store::schema_standing(&url).expect("it compares"), SchemaStanding::Current);
+            Store::revert_last(&url).expect("it goes down");
+            assert_eq!(Store::schema_standing(&url).expect("it compares"), SchemaStanding::Behind(1));
+            assert_eq!(Store::migrate(&url).expect("it goes up").len(), 1);
             let statement = "INSERT INTO __diesel_schema_migrations (version) VALUES ('99991231000001')";
             match engine {
                 Engine::Sqlite => {
@@ -215,8 +215,8 @@ both_engines! {
                     });
                 }
             }
-            assert_eq!(Store::schema_standing(&url, &runtime).expect("it compares"), SchemaStanding::Newer("99991231000001".into()));
-            assert!(Store::migrate(&url, &runtime).is_err());
+            assert_eq!(Store::schema_standing(&url).expect("it compares"), SchemaStanding::Newer("99991231000001".into()));
+            assert!(Store::migrate(&url).is_err());
         }).await.expect("the check does not panic");
     }
 

@@ -64,7 +64,7 @@ impl TestApp {
         let base = format!("http://{}", listener.local_addr().expect("a bound listener has an address"));
         let (engine, url) = (database.engine, database.url.clone());
         let store = tokio::task::spawn_blocking(move || {
-            Store::migrate(&url, &runtime).expect("an empty database migrates");
+            Store::migrate(&url).expect("an empty database migrates");
             let settings = StoreSettings {
                 url,
                 readers: 2,
