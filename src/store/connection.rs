@@ -135,11 +135,14 @@ impl Conn {
                 // generic-plan trap). Every query here has an index, so the other ways are closed to the planner rather
                 // than each statement, and each look at a foreign key, planned anew. And rows are what counts: at the usual
                 // cost of a row, an index that finds a controller's rows and one that finds the very row are a tie
-                // while a table is small, and the smaller index may win it, for as long as the plan is kept. Work is
-                // shared out among connections, not within a statement.
+                // while a table is small, and the smaller index may win it, for as long as the plan is kept. That cost
+                // makes every plan look dear, and PostgreSQL would compare the kept one with a new one at each call,
+                // which took longer than most calls: it is told to keep it. Work is shared out among connections, not
+                // within a statement.
                 conn.batch_execute(
                     "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off; \
-                     SET cpu_tuple_cost = 1; SET max_parallel_workers_per_gather = 0",
+                     SET cpu_tuple_cost = 1; SET max_parallel_workers_per_gather = 0; \
+                     SET plan_cache_mode = force_generic_plan",
                 )?;
                 Ok(Self::Postgres(Box::new(conn)))
             }
