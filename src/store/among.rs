@@ -16,7 +16,7 @@ use crate::domain::ids::ControllerId;
 use super::types::Id;
 
 /// A condition on more than these is planned anew each time: few are so long, and each kept one takes memory.
-const MOST_KEPT: usize = 512;
+pub(super) const MOST_KEPT: usize = 512;
 
 /// The condition `(controller, key) is one of the wanted`; made by [`among`].
 pub(super) struct Among<C, K, T> {

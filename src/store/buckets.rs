@@ -17,6 +17,7 @@ use super::bulk::{Bulk, bulk_row, column};
 use super::connection::{Conn, on};
 use super::dialect::{load_locked, load_unclaimed};
 use super::error::StoreError;
+use super::prepared::prepared;
 use super::schema::{mails, send_buckets};
 use super::types::Id;
 
@@ -135,7 +136,8 @@ impl WriteTx<'_> {
         match self.writing() {
             Conn::Sqlite(c) => {
                 for (controller, mail, at) in placed {
-                    diesel::update(t::mails.find((controller, mail))).set(t::place_at.eq(at)).execute(&mut **c)?;
+                    prepared(diesel::update(t::mails.find((controller, mail))).set(t::place_at.eq(at)))
+                        .execute(&mut **c)?;
                 }
             }
             Conn::Postgres(c) => {

@@ -10,9 +10,10 @@ use crate::domain::ids::{
 };
 use crate::domain::time::Timestamp;
 
-use super::connection::on;
+use super::connection::{Conn, on};
 use super::dialect::first_locked;
 use super::error::StoreError;
+use super::prepared::prepared;
 use super::schema::{campaign_members, campaigns};
 use super::types::Id;
 use super::{ReadTx, WriteTx};
@@ -297,9 +298,20 @@ impl WriteTx<'_> {
         reason: Option<Reason>,
     ) -> Result<(), StoreError> {
         use campaign_members::dsl as t;
-        on!(self.writing(), c => diesel::update(t::campaign_members.filter(t::controller_id.eq(scope.controller()))
-            .filter(t::campaign_id.eq(campaign)).filter(t::subject_id.eq_any(people)))
-            .set((t::status.eq(status), t::reason.eq(reason))).execute(c))?;
+        let to = (t::status.eq(status), t::reason.eq(reason));
+        match self.writing() {
+            Conn::Sqlite(c) => {
+                for person in people {
+                    let member = t::campaign_members.find((scope.controller(), campaign, person));
+                    prepared(diesel::update(member).set(to)).execute(&mut **c)?;
+                }
+            }
+            Conn::Postgres(c) => {
+                let members = t::campaign_members.filter(t::controller_id.eq(scope.controller()));
+                let members = members.filter(t::campaign_id.eq(campaign)).filter(t::subject_id.eq_any(people));
+                prepared(diesel::update(members).set(to)).execute(&mut **c)?;
+            }
+        }
         Ok(())
     }
 
@@ -313,9 +325,20 @@ impl WriteTx<'_> {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         use campaign_members::dsl as t;
-        on!(self.writing(), c => diesel::update(t::campaign_members.filter(t::controller_id.eq(scope.controller()))
-            .filter(t::campaign_id.eq(campaign)).filter(t::subject_id.eq_any(people)).filter(t::answer.eq(Answer::Silent)))
-            .set((t::answer.eq(answer), t::answered_at.eq(now))).execute(c))?;
+        let to = (t::answer.eq(answer), t::answered_at.eq(now));
+        match self.writing() {
+            Conn::Sqlite(c) => {
+                for person in people {
+                    let member = t::campaign_members.find((scope.controller(), campaign, person));
+                    prepared(diesel::update(member.filter(t::answer.eq(Answer::Silent))).set(to)).execute(&mut **c)?;
+                }
+            }
+            Conn::Postgres(c) => {
+                let members = t::campaign_members.filter(t::controller_id.eq(scope.controller()));
+                let members = members.filter(t::campaign_id.eq(campaign)).filter(t::subject_id.eq_any(people));
+                prepared(diesel::update(members.filter(t::answer.eq(Answer::Silent))).set(to)).execute(&mut **c)?;
+            }
+        }
         Ok(())
     }
 

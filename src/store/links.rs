@@ -8,11 +8,12 @@ use crate::domain::ids::{CampaignId, ControllerId, ControllerScope, FormId, Link
 use crate::domain::link::LinkAction;
 use crate::domain::time::Timestamp;
 
-use super::among::among;
+use super::among::{MOST_KEPT, among};
 use super::bulk::{Bulk, bulk_row, column, insert_values};
 use super::connection::{Conn, on};
 use super::dialect::load_locked;
 use super::error::StoreError;
+use super::prepared::prepared;
 use super::schema::links;
 use super::types::Id;
 use super::{ReadTx, WriteTx};
@@ -154,8 +155,8 @@ impl WriteTx<'_> {
         match self.writing() {
             Conn::Sqlite(c) => {
                 for link in used {
-                    diesel::update(t::links.find((link.controller_id, link.id)).filter(t::used_at.is_null()))
-                        .set((t::used_at.eq(link.at), t::answer.eq(&link.answer)))
+                    let unused = t::links.find((link.controller_id, link.id)).filter(t::used_at.is_null());
+                    prepared(diesel::update(unused).set((t::used_at.eq(link.at), t::answer.eq(&link.answer))))
                         .execute(&mut **c)?;
                 }
             }
@@ -195,11 +196,10 @@ impl WriteTx<'_> {
     /// Marks links as superseded by newer ones (LK-06).
     pub fn supersede(&mut self, links: &[(ControllerId, LinkId)], now: Timestamp) -> Result<(), StoreError> {
         use links::dsl as t;
-        if links.is_empty() {
-            return Ok(());
+        for piece in links.chunks(MOST_KEPT) {
+            on!(self.writing(), c => prepared(diesel::update(t::links.filter(among(t::controller_id, t::id, piece.iter().copied())))
+                .set(t::superseded_at.eq(now))).execute(c))?;
         }
-        on!(self.writing(), c => diesel::update(t::links.filter(among(t::controller_id, t::id, links.iter().copied())))
-            .set(t::superseded_at.eq(now)).execute(c))?;
         Ok(())
     }
 

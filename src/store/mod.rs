@@ -29,6 +29,7 @@ mod one_of;
 pub mod outbox;
 pub mod policies;
 mod postgres;
+mod prepared;
 pub mod purposes;
 mod reading;
 pub mod rows;

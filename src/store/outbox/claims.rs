@@ -10,14 +10,15 @@ use crate::domain::task::{TaskKind, TaskState};
 use crate::domain::time::Timestamp;
 
 use super::super::WriteTx;
-use super::super::among::among;
+use super::super::among::{MOST_KEPT, among};
 use super::super::bulk::{Bulk, column};
 use super::super::connection::{Conn, on};
 use super::super::dialect::{database_now, load_locked, load_unclaimed};
 use super::super::error::StoreError;
+use super::super::prepared::prepared;
 use super::super::schema::outbox;
 use super::super::types::Id;
-use super::{Reference, Task};
+use super::Task;
 
 /// A claim that goes back to the queue.
 #[derive(Debug, Clone)]
@@ -62,10 +63,10 @@ impl WriteTx<'_> {
             }
             let room = share.min(i64::try_from(limit - claimed.len()).unwrap_or(i64::MAX));
             let mut due = self.due_of(kind, controller, room, now)?;
-            let references: Vec<Reference> = due.iter().map(|task| task.reference).collect();
-            if !references.is_empty() {
-                on!(self.writing(), c => diesel::update(t::outbox.filter(t::controller_id.eq(controller)).filter(t::kind.eq(kind)).filter(t::reference.eq_any(&references)))
-                    .set((t::state.eq(TaskState::Claimed), t::attempts.eq(t::attempts + 1), t::fence.eq(t::fence + 1_i64), t::lease_until.eq(lease_until))).execute(c))?;
+            for piece in due.chunks(MOST_KEPT) {
+                let rows = among(t::controller_id, t::reference, piece.iter().map(|task| (controller, task.reference)));
+                on!(self.writing(), c => prepared(diesel::update(t::outbox.filter(rows).filter(t::kind.eq(kind)))
+                    .set((t::state.eq(TaskState::Claimed), t::attempts.eq(t::attempts + 1), t::fence.eq(t::fence + 1_i64), t::lease_until.eq(lease_until)))).execute(c))?;
             }
             for task in &mut due {
                 task.state = TaskState::Claimed;
@@ -195,8 +196,12 @@ impl WriteTx<'_> {
             return Ok(());
         }
         let until = Timestamp::from_micros(database_now(self.conn)?).plus(lease);
-        let rows = among(t::controller_id, t::reference, held.iter().map(|task| (task.controller_id, task.reference)));
-        on!(self.writing(), c => diesel::update(t::outbox.filter(rows).filter(t::kind.eq(kind))).set(t::lease_until.eq(until)).execute(c))?;
+        for piece in held.chunks(MOST_KEPT) {
+            let rows =
+                among(t::controller_id, t::reference, piece.iter().map(|task| (task.controller_id, task.reference)));
+            on!(self.writing(), c => prepared(diesel::update(t::outbox.filter(rows).filter(t::kind.eq(kind))).set(t::lease_until.eq(until)))
+                .execute(c))?;
+        }
         Ok(())
     }
 
@@ -276,9 +281,12 @@ impl WriteTx<'_> {
         match self.writing() {
             Conn::Sqlite(c) => {
                 for PutBack { task, state, due_at, error } in held {
-                    diesel::update(t::outbox.find((task.controller_id, kind, task.reference)))
-                        .set((t::state.eq(state), t::due_at.eq(due_at), t::last_error.eq(shortened(error))))
-                        .execute(&mut **c)?;
+                    let back = diesel::update(t::outbox.find((task.controller_id, kind, task.reference))).set((
+                        t::state.eq(state),
+                        t::due_at.eq(due_at),
+                        t::last_error.eq(shortened(error)),
+                    ));
+                    prepared(back).execute(&mut **c)?;
                 }
             }
             Conn::Postgres(c) => {
@@ -312,9 +320,12 @@ impl WriteTx<'_> {
         match self.writing() {
             Conn::Sqlite(c) => {
                 for (task, due_at) in held {
-                    diesel::update(t::outbox.find((task.controller_id, kind, task.reference)))
-                        .set((t::state.eq(TaskState::Queued), t::due_at.eq(due_at), t::attempts.eq(t::attempts - 1)))
-                        .execute(&mut **c)?;
+                    let later = diesel::update(t::outbox.find((task.controller_id, kind, task.reference))).set((
+                        t::state.eq(TaskState::Queued),
+                        t::due_at.eq(due_at),
+                        t::attempts.eq(t::attempts - 1),
+                    ));
+                    prepared(later).execute(&mut **c)?;
                 }
             }
             Conn::Postgres(c) => {
