@@ -9,10 +9,11 @@ use crate::domain::ids::{ControllerId, ControllerScope, EventId, NoticeId, Polic
 use crate::domain::purpose::Terms;
 use crate::domain::time::Timestamp;
 
-use super::among::among;
+use super::among::{MOST_KEPT, among};
 use super::bulk::{Bulk, bulk_row, insert_values};
 use super::connection::{Conn, on};
 use super::error::StoreError;
+use super::prepared::prepared;
 use super::schema::consents;
 use super::types::Id;
 use super::{ReadTx, WriteTx};
@@ -46,6 +47,8 @@ pub struct Consent {
     pub event_id: EventId,
     /// When it changed.
     pub changed_at: Timestamp,
+    /// Since when nothing but an unconfirmed request is known here; nothing once it was seen whether to forget the person.
+    pub unconfirmed_since: Option<Timestamp>,
 }
 
 bulk_row!(Consent => "consents" {
@@ -67,6 +70,7 @@ bulk_row!(Consent => "consents" {
     policy_version_id: Nullable<Id>,
     event_id: Id,
     changed_at: BigInt,
+    unconfirmed_since: Nullable<BigInt>,
 });
 
 /// What a person's new standing replaces where one is on record: all but when they were last asked.
@@ -75,7 +79,8 @@ pub(super) const INSTEAD: &str = "ON CONFLICT (controller_id, subject_id, purpos
      basis_evidenced = excluded.basis_evidenced, basis_collected_at = excluded.basis_collected_at, \
      basis_valid_until = excluded.basis_valid_until, valid_until = excluded.valid_until, \
      refresh_from = excluded.refresh_from, needs_refresh = excluded.needs_refresh, notice_id = excluded.notice_id, \
-     policy_version_id = excluded.policy_version_id, event_id = excluded.event_id, changed_at = excluded.changed_at";
+     policy_version_id = excluded.policy_version_id, event_id = excluded.event_id, changed_at = excluded.changed_at, \
+     unconfirmed_since = excluded.unconfirmed_since";
 
 impl Consent {
     /// What the rules look at.
@@ -98,8 +103,8 @@ impl Consent {
         }
     }
 
-    /// Takes over what the rules decided.
-    pub fn set_standing(&mut self, next: &Standing) {
+    /// Takes over what the rules decided at `now`.
+    pub fn set_standing(&mut self, next: &Standing, now: Timestamp) {
         self.state = next.state;
         self.fallback = next.fallback;
         self.request_until = next.request_until;
@@ -110,6 +115,8 @@ impl Consent {
         self.valid_until = next.terms.map(|t| t.valid_until);
         self.refresh_from = next.terms.map(|t| t.refresh_from);
         self.needs_refresh = next.needs_refresh;
+        self.changed_at = now;
+        self.unconfirmed_since = (next.state == ConsentState::Unknown && next.basis.is_none()).then_some(now);
     }
 }
 
@@ -181,24 +188,20 @@ impl ReadTx<'_> {
         )
     }
 
-    /// People with a request that lapsed before `before` and was never confirmed, up to `limit`; whether anything else
-    /// is on record about them is for the caller to see.
+    /// People with a request that lapsed before `before` and was never confirmed, up to `limit`, a person perhaps more
+    /// than once; whether anything else is on record about them is for the caller to see, and then to
+    /// [note](WriteTx::seen_unconfirmed).
     pub fn never_confirmed(
         &mut self,
         scope: ControllerScope,
         before: Timestamp,
         limit: i64,
     ) -> Result<Vec<SubjectId>, StoreError> {
-        use super::schema::subjects;
         use consents::dsl as t;
-        Ok(on!(self.conn, c => t::consents
-            .inner_join(subjects::table.on(subjects::controller_id.eq(t::controller_id).and(subjects::id.eq(t::subject_id))))
-            .filter(t::controller_id.eq(scope.controller()))
-            .filter(t::state.eq(ConsentState::Unknown))
-            .filter(t::basis_kind.is_null())
-            .filter(t::changed_at.le(before))
-            .filter(subjects::erased_at.is_null())
-            .select(t::subject_id).distinct().limit(limit).load(c))?)
+        Ok(
+            on!(self.conn, c => t::consents.filter(t::controller_id.eq(scope.controller())).filter(t::unconfirmed_since.le(before))
+            .select(t::subject_id).order(t::unconfirmed_since).limit(limit).load(c))?,
+        )
     }
 
     /// Valid consents given under one of these notices, or under another version of this policy, that do not yet need
@@ -252,6 +255,21 @@ impl WriteTx<'_> {
         Ok(())
     }
 
+    /// Notes that it was seen whether to forget a person whose requests lapsed before `before`.
+    pub fn seen_unconfirmed(
+        &mut self,
+        scope: ControllerScope,
+        subject: SubjectId,
+        before: Timestamp,
+    ) -> Result<(), StoreError> {
+        use consents::dsl as t;
+        let nothing: Option<Timestamp> = None;
+        on!(self.writing(), c => diesel::update(t::consents.filter(t::controller_id.eq(scope.controller()))
+            .filter(t::subject_id.eq(subject)).filter(t::unconfirmed_since.le(before)))
+            .set(t::unconfirmed_since.eq(nothing)).execute(c))?;
+        Ok(())
+    }
+
     /// Notes that these people were asked just now (RP-07).
     pub fn note_asked_all(
         &mut self,
@@ -260,9 +278,13 @@ impl WriteTx<'_> {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         use consents::dsl as t;
-        let whose = among(t::controller_id, t::subject_id, people.iter().copied());
-        on!(self.writing(), c => diesel::update(t::consents.filter(whose).filter(t::purpose_id.eq_any(purposes)))
-            .set(t::asked_at.eq(now)).execute(c))?;
+        for (piece, purpose) in
+            people.chunks(MOST_KEPT).flat_map(|piece| purposes.iter().map(move |purpose| (piece, purpose)))
+        {
+            let whose = among(t::controller_id, t::subject_id, piece.iter().copied());
+            on!(self.writing(), c => prepared(diesel::update(t::consents.filter(whose).filter(t::purpose_id.eq(purpose)))
+                .set(t::asked_at.eq(now))).execute(c))?;
+        }
         Ok(())
     }
 

@@ -65,7 +65,10 @@ async fn each(
 pub async fn forget_unconfirmed(services: &Services, scope: ControllerScope) -> Result<usize, Error> {
     let (now, most) = (services.clock.now(), services.rules.pieces.clock);
     let before = now.minus(services.rules.unconfirmed_purge_after);
-    let candidates = services.store.read(move |tx: &mut ReadTx<'_>| tx.never_confirmed(scope, before, most)).await?;
+    let mut candidates =
+        services.store.read(move |tx: &mut ReadTx<'_>| tx.never_confirmed(scope, before, most)).await?;
+    candidates.sort_unstable();
+    candidates.dedup();
     let mut forgotten = 0;
     for subject in candidates {
         forgotten += services
@@ -73,6 +76,7 @@ pub async fn forget_unconfirmed(services: &Services, scope: ControllerScope) -> 
             .write(subject.uuid(), move |tx: &mut WriteTx<'_>| {
                 let row = tx.lock_subject(scope, subject)?;
                 let consents = tx.consents_of(scope, subject)?;
+                tx.seen_unconfirmed(scope, subject, before)?;
                 let nothing_else = consents
                     .iter()
                     .all(|c| c.state == ConsentState::Unknown && c.basis_kind.is_none() && c.changed_at <= before);

@@ -112,9 +112,8 @@ impl<'p> Docket<'p> {
             let consent = self.consents.entry(key).or_insert_with(|| {
                 blank(person, purpose, event.as_ref().map_or_else(fresh, |event| event.id), occasion.now)
             });
-            consent.set_standing(&decision.next);
+            consent.set_standing(&decision.next, occasion.now);
             consent.event_id = event.as_ref().map_or(consent.event_id, |event| event.id);
-            consent.changed_at = occasion.now;
             consent.notice_id = occasion.notice.or(consent.notice_id);
             consent.policy_version_id = occasion.policy_version.or(consent.policy_version_id);
             self.changed.insert(key);

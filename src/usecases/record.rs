@@ -191,8 +191,9 @@ pub(super) fn blank(person: &Person, purpose: PurposeId, event: EventId, now: Ti
         policy_version_id: None,
         event_id: event,
         changed_at: now,
+        unconfirmed_since: None,
     };
-    consent.set_standing(&Standing::NONE);
+    consent.set_standing(&Standing::NONE, now);
     consent
 }
 

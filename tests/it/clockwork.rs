@@ -1,13 +1,16 @@
 //! What time does by itself: a consent that reaches its end leaves the destination; a sign-up that nobody confirmed is
 //! closed and then forgotten, and the address may come back as somebody new.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use reconsent::domain::consent::ConsentState;
 use reconsent::sandbox::campaign_monitor::State;
-use reconsent::store::ReadTx;
+use reconsent::store::{ReadTx, StoreError};
+use reconsent::usecases::{Pieces, Rules};
 use serde_json::json;
 
+use crate::remap::purpose_id;
 use crate::support::world::{LIST, Shop, World, eventually};
 use crate::support::{TestApp, pages};
 
@@ -65,6 +68,36 @@ both_engines! {
         // Somebody may sign up with the address again; it is somebody new.
         visitor.post(&form, json!({ "email": "ben@example.org", "choices": { "newsletter": "yes" } })).await.expect(202);
         assert_ne!(app.subject_of("ben@example.org").await, subject);
+        worker.stop().await;
+    }
+
+    async fn who_has_more_on_record_stays_and_does_not_keep_others_from_being_forgotten(app: TestApp) {
+        let mut app = app;
+        // One a look: whoever comes first and stays must not come first again.
+        app.services.rules = Arc::new(Rules { pieces: Pieces { clock: 1, ..Pieces::default() }, ..Rules::default() });
+        let world = World::around(&app);
+        let shop = Shop::open(&app, &world).await;
+        let newsletter = purpose_id(&app, "newsletter").await;
+        app.consenting("ana@example.org", &newsletter, &shop.notice, &shop.policy_version).await;
+        let (form, visitor) = (format!("/f/{}", shop.form_key), app.nobody());
+        visitor.post(&form, json!({ "email": "ana@example.org", "choices": { "tracking": "yes" } })).await.expect(202);
+        app.clock.advance(DAY);
+        visitor.post(&form, json!({ "email": "ben@example.org", "choices": { "newsletter": "yes" } })).await.expect(202);
+        let (ana, ben) = (app.subject_of("ana@example.org").await, app.subject_of("ben@example.org").await);
+        let worker = world.worker();
+        let scope = app.scope;
+        app.clock.advance(DAY * 8);
+        eventually("both requests have lapsed", async || {
+            let standing = move |tx: &mut ReadTx<'_>| Ok::<_, StoreError>([tx.consents_of(scope, ana)?, tx.consents_of(scope, ben)?].concat());
+            let consents = app.services.store.read(standing).await.expect("consents");
+            (consents.iter().filter(|consent| consent.state == ConsentState::Unknown).count() == 2).then_some(())
+        }).await;
+        app.clock.advance(DAY * 8);
+        let erased = async |who| {
+            app.services.store.read(move |tx: &mut ReadTx<'_>| tx.subject(scope, who)).await.expect("a row").erased_at.is_some()
+        };
+        eventually("who came after is forgotten", async || erased(ben).await.then_some(())).await;
+        assert!(!erased(ana).await, "who said yes to something stays");
         worker.stop().await;
     }
 }

@@ -160,7 +160,7 @@ fn filler(app: &TestApp, shop: &Shop, newsletter: &str) -> String {
     let lately = format!("{} + {random}", now - day / 2);
     format!(
         "INSERT INTO subjects SELECT {c}, {any}, {bytes}, 1, {bytes}, {bytes}, NULL, NULL, false, false, NULL, {now} FROM {series};
-         INSERT INTO consents SELECT {c}, id, {p}, 3, 1, NULL, NULL, false, NULL, NULL, {later}, {later}, false, NULL, NULL, NULL, {any}, {now} FROM subjects;
+         INSERT INTO consents SELECT {c}, id, {p}, 3, 1, NULL, NULL, false, NULL, NULL, {later}, {later}, false, NULL, NULL, NULL, {any}, {now}, NULL FROM subjects;
          INSERT INTO consent_events SELECT {c}, {any}, id, {p}, 3, {now}, 1, NULL, NULL, NULL, NULL, {later}, NULL, NULL, 1, {bytes}, {bytes} FROM subjects;
          INSERT INTO consent_events SELECT {c}, {any}, id, {p}, 3, {now}, 1, NULL, NULL, NULL, NULL, {later}, NULL, NULL, 1, {bytes}, {bytes} FROM subjects;
          INSERT INTO suppressions SELECT {c}, {bytes}, {nil}, 1, 1, 1, NULL, {now}, NULL FROM {series};

@@ -182,12 +182,14 @@ CREATE TABLE consents ( -- where each person stands towards each purpose
     policy_version_id UUID,
     event_id UUID NOT NULL, -- the event that led here
     changed_at BIGINT NOT NULL,
+    unconfirmed_since BIGINT, -- nothing but an unconfirmed request is known; null once seen (DO-03)
     PRIMARY KEY (controller_id, subject_id, purpose_id),
     FOREIGN KEY (controller_id, subject_id) REFERENCES subjects (controller_id, id),
     FOREIGN KEY (controller_id, purpose_id) REFERENCES purposes (controller_id, id)
 );
 CREATE INDEX consents_ending ON consents (controller_id, state, valid_until);
 CREATE INDEX consents_lapsing ON consents (controller_id, state, request_until);
+CREATE INDEX consents_unconfirmed ON consents (controller_id, unconfirmed_since) WHERE unconfirmed_since IS NOT NULL;
 
 CREATE TABLE consent_events ( -- append-only (PF-06)
     controller_id UUID NOT NULL,

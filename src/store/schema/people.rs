@@ -45,6 +45,7 @@ diesel::table! {
         policy_version_id -> Nullable<Id>,
         event_id -> Id,
         changed_at -> BigInt,
+        unconfirmed_since -> Nullable<BigInt>,
     }
 }
 

@@ -64,7 +64,7 @@ impl Plain {
             let kind = decision.event.filter(|_| decision.effects.is_empty())?;
             let event = seal_event(&*services.ids, person, purpose.id, kind, &decision.next, &occasion);
             let mut consent = blank(person, purpose.id, event.id, now);
-            consent.set_standing(&decision.next);
+            consent.set_standing(&decision.next, now);
             events.push(event);
             consents.push(consent);
             verdicts.push((purpose, Verdict::Recorded));
