@@ -172,8 +172,8 @@ section! {
     poll_interval: Duration as Span = "RECONSENT_OUTBOX_POLL_INTERVAL" or Fixed("500ms");
     /// Rows claimed at once, at most.
     claim_batch: usize as Count<usize> = "RECONSENT_OUTBOX_CLAIM_BATCH" or Fixed("256");
-    /// Mails handed over and not yet written down, a quarter of them before the relay's answer. A crash may send as many twice.
-    mails_in_hand: usize as Count<usize> = "RECONSENT_OUTBOX_MAILS_IN_HAND" or Fixed("80");
+    /// Mails handed over and not yet written down, at most; a relay that is slow is given fewer. A crash leaves as many in doubt.
+    mails_in_hand: usize as Count<usize> = "RECONSENT_OUTBOX_MAILS_IN_HAND" or Fixed("256");
     /// Controllers whose changes are brought to the provider side by side, and calls side by side for one of them.
     sync_workers: usize as Count<usize> = "RECONSENT_OUTBOX_SYNC_WORKERS" or Fixed("4");
     /// People brought to the provider in one call.

@@ -69,8 +69,15 @@ impl RelayPool {
     /// A pool without connections; they are opened as needed.
     #[must_use]
     pub fn new(relay: Relay, limits: PoolLimits) -> Self {
-        let places = Arc::new(Semaphore::new(limits.max.clamp(1, 1000)));
+        let limits = PoolLimits { max: limits.max.clamp(1, 1000), ..limits };
+        let places = Arc::new(Semaphore::new(limits.max));
         Self { shared: Arc::new(Shared { relay, limits, places, idle: Mutex::new(Vec::new()) }) }
+    }
+
+    /// Most connections open at once.
+    #[must_use]
+    pub fn most(&self) -> usize {
+        self.shared.limits.max
     }
 
     /// Waits for a place and an open connection.

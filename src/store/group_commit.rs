@@ -16,7 +16,7 @@ use super::bells::{Asked, Bells};
 use super::checkpoint::Checkpoints;
 use super::connection::{Conn, DatabaseUrl, Purpose, on};
 use super::error::StoreError;
-use super::work::{Call, Command, Fault, Queued, Ran, Submitted, Work, WriteTx, sort_out};
+use super::work::{Call, Command, Fault, Group, Outcomes, Queued, Ran, Submitted, Work, WriteTx, sort_out};
 
 pub(super) struct Writer {
     queue: mpsc::Sender<Queued>,
@@ -63,13 +63,36 @@ impl Writer {
     {
         let (caller, result) = oneshot::channel();
         self.enqueue(Queued::Call(route, Box::new(Call::new(call, caller))), false)?;
-        result.await.unwrap_or_else(|_| Err(StoreError::Failed("the writer has stopped".into()).into()))
+        result.await.unwrap_or_else(|_| Err(stopped().into()))
     }
 
     pub(super) async fn submit<C: Command>(&self, command: C) -> Result<C::Answer, C::Error> {
         let (caller, outcome) = oneshot::channel();
-        self.enqueue(Queued::Command(Box::new(Submitted::new(command, caller))), C::URGENT)?;
-        outcome.await.unwrap_or_else(|_| Err(StoreError::Failed("the writer has stopped".into()).into()))
+        let group = Group(vec![Submitted::new(command, caller)]);
+        self.enqueue(Queued::Command(Box::new(group)), C::URGENT)?;
+        outcome.await.unwrap_or_else(|_| Err(stopped().into()))
+    }
+
+    /// Commands that take one place in the queue and are carried out in one batch.
+    pub(super) async fn submit_all<C: Command>(&self, commands: Vec<C>) -> Outcomes<C> {
+        let (group, callers): (Vec<_>, Vec<_>) = commands
+            .into_iter()
+            .map(|command| {
+                let (caller, outcome) = oneshot::channel();
+                (Submitted::new(command, caller), outcome)
+            })
+            .unzip();
+        if group.is_empty() {
+            return Vec::new();
+        }
+        if let Err(error) = self.enqueue(Queued::Command(Box::new(Group(group))), C::URGENT) {
+            return callers.iter().map(|_| Err(error.clone().into())).collect();
+        }
+        let mut outcomes = Vec::with_capacity(callers.len());
+        for outcome in callers {
+            outcomes.push(outcome.await.unwrap_or_else(|_| Err(stopped().into())));
+        }
+        outcomes
     }
 
     fn enqueue(&self, queued: Queued, urgent: bool) -> Result<(), StoreError> {
@@ -80,7 +103,7 @@ impl Writer {
         } else {
             self.queue.try_send(queued).map_err(|error| match error {
                 mpsc::error::TrySendError::Full(_) => FULL,
-                mpsc::error::TrySendError::Closed(_) => StoreError::Failed("the writer has stopped".into()),
+                mpsc::error::TrySendError::Closed(_) => stopped(),
             })
         };
         if entered.is_err() {
@@ -88,6 +111,10 @@ impl Writer {
         }
         entered
     }
+}
+
+fn stopped() -> StoreError {
+    StoreError::Failed("the writer has stopped".into())
 }
 
 /// The one who holds the writing connection.
@@ -118,7 +145,8 @@ impl Clerk {
         let mut batch = Vec::with_capacity(most);
         while self.waiting.blocking_recv_many(&mut batch, most) > 0 {
             self.depth.fetch_sub(batch.len(), Ordering::Relaxed);
-            metrics::histogram!("reconsent_commit_batch_calls").record(u32::try_from(batch.len()).unwrap_or(u32::MAX));
+            let calls: usize = batch.iter().map(Queued::len).sum();
+            metrics::histogram!("reconsent_commit_batch_calls").record(u32::try_from(calls).unwrap_or(u32::MAX));
             self.settle(sort_out(std::mem::take(&mut batch)));
         }
     }

@@ -152,6 +152,16 @@ impl Store {
         self.writer_of(command.route()).submit(command).await
     }
 
+    /// [`submit`](Self::submit) for several at once, which stay together: one place in the queue, one batch, and one
+    /// outcome for each, in their order. However many they are, they are one piece of work: it is for the caller to bound
+    /// them.
+    pub async fn submit_all<C: Command>(&self, commands: Vec<C>) -> Outcomes<C> {
+        match commands.first() {
+            Some(first) => self.writer_of(first.route()).submit_all(commands).await,
+            None => Vec::new(),
+        }
+    }
+
     fn writer_of(&self, route: uuid::Uuid) -> &Writer {
         // The last bytes of a UUIDv7 are random.
         &self.inner.writers[usize::from(route.as_bytes()[15]) % self.inner.writers.len()]

@@ -120,11 +120,20 @@ impl Queued {
             Self::Command(waiting) => waiting.route(),
         }
     }
+
+    /// How many calls and commands.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Call(..) => 1,
+            Self::Command(waiting) => waiting.len(),
+        }
+    }
 }
 
 /// Turns what was taken from the queue into work: commands by kind, in one order of kinds for all writers, then the
 /// calls. All of it is concurrent, so that no caller is owed another order; within each, the order is that of the
-/// routes, so that writers of several instances lock rows in one order.
+/// routes, so that writers of several instances lock rows in one order. Commands that were submitted together stay so,
+/// where the first of them belongs.
 pub(super) fn sort_out(mut queued: Vec<Queued>) -> Vec<Box<dyn Work>> {
     queued.sort_by_key(Queued::route);
     let mut groups: Vec<(&'static str, TypeId, Box<dyn Work>)> = Vec::new();
@@ -136,7 +145,7 @@ pub(super) fn sort_out(mut queued: Vec<Queued>) -> Vec<Box<dyn Work>> {
                 let (name, kind) = waiting.kind();
                 match groups.iter_mut().find(|(_, known, _)| *known == kind) {
                     Some((_, _, group)) => waiting.join(group.as_mut()),
-                    None => groups.push((name, kind, waiting.into_group())),
+                    None => groups.push((name, kind, waiting.into_work())),
                 }
             }
         }
@@ -203,14 +212,16 @@ where
     }
 }
 
-/// A command in the queue, whatever its kind.
+/// Commands in the queue, whatever their kind.
 pub(super) trait Waiting: Send {
     fn route(&self) -> Uuid;
+    fn len(&self) -> usize;
     fn kind(&self) -> (&'static str, TypeId);
-    fn into_group(self: Box<Self>) -> Box<dyn Work>;
+    fn into_work(self: Box<Self>) -> Box<dyn Work>;
     fn join(self: Box<Self>, group: &mut dyn Work);
 }
 
+/// A command and who waits for what comes of it.
 pub(super) struct Submitted<C: Command> {
     command: C,
     outcome: Option<Result<C::Answer, C::Error>>,
@@ -223,30 +234,34 @@ impl<C: Command> Submitted<C> {
     }
 }
 
-impl<C: Command> Waiting for Submitted<C> {
+/// Commands of one kind: those that were submitted together, and in a batch all that wait. Never empty.
+pub(super) struct Group<C: Command>(pub(super) Vec<Submitted<C>>);
+
+impl<C: Command> Waiting for Group<C> {
     fn route(&self) -> Uuid {
-        self.command.route()
+        self.0.first().map_or(Uuid::nil(), |first| first.command.route())
+    }
+
+    fn len(&self) -> usize {
+        self.0.len()
     }
 
     fn kind(&self) -> (&'static str, TypeId) {
         (std::any::type_name::<C>(), TypeId::of::<C>())
     }
 
-    fn into_group(self: Box<Self>) -> Box<dyn Work> {
-        Box::new(Group(vec![*self]))
+    fn into_work(self: Box<Self>) -> Box<dyn Work> {
+        self
     }
 
     fn join(self: Box<Self>, group: &mut dyn Work) {
-        match group.as_any().downcast_mut::<Group<C>>() {
-            Some(Group(submitted)) => submitted.push(*self),
+        match group.as_any().downcast_mut::<Self>() {
+            Some(Self(submitted)) => submitted.extend(self.0),
             // Kinds are told apart by their type, so that this is never reached; nobody is left without an answer.
-            None => drop(self.caller.send(Err(StoreError::Failed("a command met another kind".into()).into()))),
+            None => self.fail(&StoreError::Failed("a command met another kind".into())),
         }
     }
 }
-
-/// The commands of one kind in a batch.
-struct Group<C: Command>(Vec<Submitted<C>>);
 
 impl<C: Command> Work for Group<C> {
     fn run(&mut self, conn: &mut Conn) -> Ran {

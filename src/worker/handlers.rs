@@ -43,11 +43,16 @@ pub(super) async fn guarded(
         Ok(Err(error)) => error.to_string(),
         Err(_) => "the work panicked".to_owned(),
     };
+    failed(worker, task, &failure).await;
+}
+
+/// A task's work failed: it goes back to the queue after a while, or is parked.
+pub(super) async fn failed(worker: &Worker, task: &Task, failure: &str) {
     tracing::error!(kind = task.kind.name(), reference = %task.reference, attempts = task.attempts, error = failure, "a task failed");
     // People who are taken off a list by it may have stopped: it is never given up by itself.
     let never_given_up = matches!(task.kind, TaskKind::Remap);
     let most = if never_given_up { u32::MAX } else { worker.settings.mail_attempts };
-    if let Err(error) = put_back(worker, task, worker.back_off(task.attempts), most, &failure).await {
+    if let Err(error) = put_back(worker, task, worker.back_off(task.attempts), most, failure).await {
         // The lease runs out by itself.
         tracing::error!(%error, "putting a task back failed");
     }

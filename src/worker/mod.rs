@@ -64,8 +64,8 @@ pub struct WorkerSettings {
     pub handover_lease: Duration,
     /// Pieces of work claimed at once, at most.
     pub claim_batch: usize,
-    /// Mails handed over and not yet written down, at once; a quarter of them before the relay's answer. A crash may send
-    /// as many twice.
+    /// Mails handed over and not yet written down, at most: fewer where the relay is slow. A crash leaves as many in doubt
+    ///
     pub mails_in_hand: usize,
     /// Controllers whose people are brought in step at once, and calls at once for one of them.
     pub sync_workers: usize,
@@ -111,7 +111,7 @@ impl Default for WorkerSettings {
             lease: Duration::from_secs(60),
             handover_lease: Duration::from_secs(660),
             claim_batch: 256,
-            mails_in_hand: 80,
+            mails_in_hand: 256,
             sync_workers: 4,
             sync_batch: 500,
             import_turn: Duration::from_secs(5),

@@ -101,6 +101,30 @@ both_engines! {
         assert!(runs.load(Ordering::SeqCst) < 200 * 12, "halves are run again, not each by itself: {runs:?}");
     }
 
+    async fn commands_submitted_together_have_an_outcome_each_in_their_order(app: TestApp) {
+        let runs = Arc::new(AtomicUsize::new(0));
+        let taken = token(&app, 1000);
+        let row = taken.clone();
+        app.services.store.write(Uuid::nil(), move |tx: &mut WriteTx<'_>| tx.insert_token(&row)).await.expect("a token");
+        let commands = (0..60).map(|n| {
+            let mut row = token(&app, n);
+            if n == 31 {
+                row.hash = taken.hash.clone();
+            }
+            NewToken { row, refuse: n == 5, runs: Arc::clone(&runs) }
+        });
+        let outcomes = app.services.store.submit_all(commands.collect()).await;
+        assert_eq!(outcomes.len(), 60);
+        for (n, outcome) in outcomes.into_iter().enumerate() {
+            match (n, outcome) {
+                (5, Err(StoreError::NotFound)) | (31, Err(StoreError::Conflict)) => {}
+                (_, outcome) => outcome.unwrap_or_else(|error| panic!("{n}: {error}")),
+            }
+        }
+        assert!(runs.load(Ordering::SeqCst) < 60 * 8, "{runs:?}");
+        assert!(app.services.store.submit_all(Vec::<NewToken>::new()).await.is_empty());
+    }
+
     async fn what_must_not_be_refused_still_finds_a_place_in_a_full_queue(app: TestApp) {
         let mut calls = Vec::new();
         for _ in 0..3000 {

@@ -5,14 +5,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use reconsent::domain::ids::MailId;
 use reconsent::domain::task::{TaskKind, TaskState};
 use reconsent::domain::throttle::{BucketKind, GRACE};
 use reconsent::domain::time::Timestamp;
 use reconsent::mail::Outcome;
 use reconsent::store::{DatabaseUrl, ReadTx, Store, StoreError, StoreSettings, WriteTx};
-use reconsent::usecases::deliver::{Attempted, GiveUp, HandOver, Pace, draft_all, hand_over, settle};
+use reconsent::usecases::deliver::{Attempted, GiveUp, HandOver, Pace, Told, draft_all, hand_over, settle};
 use reconsent::usecases::sync::{Provider, ProviderSettings};
 use reconsent::usecases::{Rules, Services, Throttles};
 use reconsent::worker::Worker;
@@ -111,18 +110,16 @@ async fn turn(services: &Services, log: &mut Log) {
         }
         let drafted = draft_all(services, claimed, true).await.unwrap();
         let pace = Pace { lease: MINUTE, paused_look: MINUTE };
-        let handing = drafted.iter().map(|(task, draft)| {
-            let draft = Arc::clone(draft.as_ref().unwrap().as_ref().unwrap());
-            hand_over(services, task, draft, pace)
-        });
-        let outcomes = join_all(handing).await;
-        for ((task, _), outcome) in drafted.iter().zip(outcomes) {
+        let drafted: Vec<_> = drafted.into_iter().map(|(task, draft)| (task, draft.unwrap().unwrap())).collect();
+        let tasks: Vec<_> = drafted.iter().map(|(task, _)| task.clone()).collect();
+        let (outcomes, mut told) = (hand_over(services, drafted, pace).await, Vec::new());
+        for (task, outcome) in tasks.into_iter().zip(outcomes) {
             match outcome.unwrap() {
                 HandOver::Send(ready) => {
                     let accepted = Attempted::from_outcome(&Outcome::Accepted { reply: "250 OK".into() });
                     let give_up = GiveUp { retry_after: MINUTE, attempts: 8, age: HOUR };
                     log.sent.push((now, ready.envelope().to().domain().to_owned()));
-                    assert!(settle(services, task, &ready, accepted, give_up).await.unwrap().is_some());
+                    told.push(Told { task, ready, attempted: accepted, give_up });
                 }
                 HandOver::Throttled(bucket) => {
                     let mail = MailId::from_uuid(task.reference.uuid());
@@ -131,6 +128,7 @@ async fn turn(services: &Services, log: &mut Log) {
                 other => panic!("{other:?}"),
             }
         }
+        assert!(settle(services, told).await.into_iter().all(|settled| settled.unwrap().is_some()));
     }
 }
 

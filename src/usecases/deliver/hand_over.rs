@@ -258,7 +258,7 @@ impl Handing {
             lost,
         });
         let mail = Mail { lost, frozen: None, ..mail.clone() };
-        Ok(HandOver::Send(Box::new(Ready { draft: Arc::clone(&self.draft), mail })))
+        Ok(HandOver::Send(Arc::new(Ready { draft: Arc::clone(&self.draft), mail })))
     }
 }
 

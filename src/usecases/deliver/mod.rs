@@ -17,7 +17,7 @@ mod hand_over;
 mod settle;
 
 pub use draft::{Draft, Drafted, draft_all};
-pub use settle::{Attempted, GiveUp, settle};
+pub use settle::{Attempted, GiveUp, Told, settle};
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,7 +63,7 @@ impl Ready {
 #[derive(Debug)]
 pub enum HandOver {
     /// Send it now: the gate said yes a moment ago.
-    Send(Box<Ready>),
+    Send(Arc<Ready>),
     /// The gate said no; the mail is over.
     Cancelled(Reason),
     /// Not now: the round is paused, or what may be asked has changed since the draft.
@@ -85,10 +85,15 @@ pub struct Pace {
     pub paused_look: Duration,
 }
 
-/// Runs the gate and commits the hand-over in one transaction (RP-05), with other mails that are ready just then.
-pub async fn hand_over(services: &Services, task: &Task, draft: Arc<Draft>, pace: Pace) -> Result<HandOver, Error> {
-    let handing = Handing { services: services.clone(), task: task.clone(), draft, pace, again: false };
-    services.store.submit(handing).await
+/// Runs the gate and commits the hand-over of these mails in one transaction (RP-05). One outcome for each, in their
+/// order.
+pub async fn hand_over(
+    services: &Services,
+    drafted: Vec<(Task, Arc<Draft>)>,
+    pace: Pace,
+) -> Vec<Result<HandOver, Error>> {
+    let handing = |(task, draft)| Handing { services: services.clone(), task, draft, pace, again: false };
+    services.store.submit_all(drafted.into_iter().map(handing).collect()).await
 }
 
 /// [`hand_over`] once more by the same claim, as a connection was long in coming: between the gate and DATA lies at most

@@ -84,28 +84,30 @@ pub struct GiveUp {
     pub age: Duration,
 }
 
-/// Records what came of an attempt, with others that ended just then. Says where the mail then stands; nothing when the
-/// claim was no longer ours.
-pub async fn settle(
-    services: &Services,
-    task: &Task,
-    ready: &Ready,
-    attempted: Attempted,
-    give_up: GiveUp,
-) -> Result<Option<MailState>, Error> {
-    let (services, task, draft) = (services.clone(), task.clone(), Arc::clone(&ready.draft));
-    let ending = Ending { services, task, draft, mail: ready.mail.clone(), attempted, give_up };
-    ending.services.store.clone().submit(ending).await
+/// A mail and what came of an attempt at it.
+#[derive(Debug, Clone)]
+pub struct Told {
+    /// The claim under which it was handed over.
+    pub task: Task,
+    /// The mail.
+    pub ready: Arc<Ready>,
+    /// What the relay has said.
+    pub attempted: Attempted,
+    /// If it is not over.
+    pub give_up: GiveUp,
+}
+
+/// Records what came of these attempts in one transaction. For each, in their order, where the mail then stands; nothing
+/// when the claim was no longer ours.
+pub async fn settle(services: &Services, told: Vec<Told>) -> Vec<Result<Option<MailState>, Error>> {
+    let ending = |told| Ending { services: services.clone(), told };
+    services.store.submit_all(told.into_iter().map(ending).collect()).await
 }
 
 /// An attempt that ended.
 struct Ending {
     services: Services,
-    task: Task,
-    draft: Arc<Draft>,
-    mail: Mail,
-    attempted: Attempted,
-    give_up: GiveUp,
+    told: Told,
 }
 
 impl crate::store::Command for Ending {
@@ -113,30 +115,30 @@ impl crate::store::Command for Ending {
     type Error = Error;
 
     fn route(&self) -> Uuid {
-        self.draft.person.route()
+        self.told.ready.draft.person.route()
     }
 
     fn carry_out(all: &[&Self], tx: &mut WriteTx<'_>) -> Result<Outcomes<Self>, Error> {
         let Some(first) = all.first() else { return Ok(Vec::new()) };
         let now = first.services.clock.now();
-        let mut ids: Vec<_> = all.iter().map(|ending| (ending.mail.controller_id, ending.mail.subject_id)).collect();
+        let mut ids: Vec<_> = all.iter().map(|ending| ending.person()).collect();
         ids.sort_unstable();
         ids.dedup();
         // The people first, as everywhere, so that transactions lock in one order.
         let people = tx.lock_people(&ids)?.into_iter().filter(|row| row.erased_at.is_none());
         let people: HashSet<_> = people.map(|row| (row.controller_id, row.id)).collect();
-        let claims: Vec<&Task> = all.iter().map(|ending| &ending.task).collect();
+        let claims: Vec<&Task> = all.iter().map(|ending| &ending.told.task).collect();
         let held = tx.held_claims(TaskKind::Mail, &claims)?;
         let held: HashMap<_, _> = held.into_iter().map(|task| ((task.controller_id, task.reference), task)).collect();
         let mut write = Conclusions::default();
         let mut outcomes = Vec::with_capacity(all.len());
         for ending in all {
-            let claim = held.get(&(ending.task.controller_id, ending.task.reference));
-            let Some(claim) = claim else {
+            let task = &ending.told.task;
+            let Some(claim) = held.get(&(task.controller_id, task.reference)) else {
                 outcomes.push(Ok(None));
                 continue;
             };
-            let there = people.contains(&(ending.mail.controller_id, ending.mail.subject_id));
+            let there = people.contains(&ending.person());
             outcomes.push(Ok(Some(ending.conclude(&mut write, claim, there, now)?)));
         }
         write.all(tx, now)?;
@@ -181,8 +183,20 @@ impl Conclusions<'_> {
 }
 
 impl Ending {
+    fn mail(&self) -> &Mail {
+        &self.told.ready.mail
+    }
+
+    fn draft(&self) -> &Draft {
+        &self.told.ready.draft
+    }
+
+    fn person(&self) -> (ControllerId, SubjectId) {
+        (self.mail().controller_id, self.mail().subject_id)
+    }
+
     fn back(&self, state: TaskState, due_at: Timestamp) -> PutBack {
-        PutBack { task: self.task.clone(), state, due_at, error: self.attempted.reply.clone() }
+        PutBack { task: self.told.task.clone(), state, due_at, error: self.told.attempted.reply.clone() }
     }
 
     /// Where the mail then stands.
@@ -193,22 +207,22 @@ impl Ending {
         there: bool,
         now: Timestamp,
     ) -> Result<MailState, Error> {
-        let (mail, attempted) = (&self.mail, &self.attempted);
+        let (mail, Told { task, attempted, give_up, .. }) = (self.mail(), &self.told);
         if attempted.format {
-            write.cancelled.push((&self.task, mail));
+            write.cancelled.push((task, mail));
             return Ok(MailState::Cancelled);
         }
-        let policy = if self.draft.hold_uncertain { UncertainPolicy::Hold } else { UncertainPolicy::RetryOnce };
+        let policy = if self.draft().hold_uncertain { UncertainPolicy::Hold } else { UncertainPolicy::RetryOnce };
         // A mail of a round may have waited long for its turn; it ends with the round.
-        let too_old = mail.campaign_id.is_none() && now.since(mail.created_at) > self.give_up.age;
-        let most = self.give_up.attempts;
-        let attempts = if too_old { most } else { u32::try_from(self.task.attempts).unwrap_or(0) };
+        let too_old = mail.campaign_id.is_none() && now.since(mail.created_at) > give_up.age;
+        let most = give_up.attempts;
+        let attempts = if too_old { most } else { u32::try_from(task.attempts).unwrap_or(0) };
         let lost_before = u32::try_from(mail.lost).unwrap_or(0);
         let settled = outcome_table(attempted.attempt, attempts, most, lost_before, policy);
         let (Settled::Final(state) | Settled::Again(state)) = settled;
         let over = match settled {
             Settled::Again(_) => {
-                let due = now.plus(self.give_up.retry_after);
+                let due = now.plus(give_up.retry_after);
                 write.put_back.push(self.back(TaskState::Queued, due));
                 None
             }
@@ -218,9 +232,9 @@ impl Ending {
                 None
             }
             Settled::Final(_) => {
-                write.finished.push((claim.clone(), self.task.generation));
+                write.finished.push((claim.clone(), task.generation));
                 if let Some(campaign) = mail.campaign_id {
-                    let alike = (self.draft.person.scope, campaign, member_status(state));
+                    let alike = (self.draft().person.scope, campaign, member_status(state));
                     write.members.entry(alike).or_default().push(mail.subject_id);
                 }
                 if there {
@@ -242,11 +256,11 @@ impl Ending {
 
     /// What the end of a mail means for the person: asked, or a mailbox that does not exist.
     fn mean<'a>(&'a self, write: &mut Conclusions<'a>, state: MailState, now: Timestamp) -> Result<(), Error> {
-        let (mail, person) = (&self.mail, &self.draft.person);
+        let (mail, person) = (self.mail(), &self.draft().person);
         let source = mail.campaign_id.map_or_else(|| format!("mail:{}", mail.id), |id| format!("campaign:{id}"));
         let mut occasion = Occasion::plain(now, Method::Relay, Some(source));
         occasion.notice = Some(mail.notice_id);
-        let purposes = &self.draft.asked_by(mail)?;
+        let purposes = &self.draft().asked_by(mail)?;
         let event = match state {
             MailState::Accepted if mail.kind == MailKind::Repermission => Some(EventKind::Asked),
             MailState::Bounced => Some(EventKind::Bounced),
@@ -262,9 +276,9 @@ impl Ending {
             let alike = write.asked.entry(serde_json::to_string(purposes)?).or_default();
             alike.push((mail.controller_id, mail.subject_id));
         }
-        if state == MailState::Bounced && self.attempted.dead_mailbox {
+        if state == MailState::Bounced && self.told.attempted.dead_mailbox {
             // ML-20: the mailbox is gone; a fresh confirmed opt-in shows that it lives again (SU-06).
-            let (keys, reason) = (&self.draft.keys, SuppressionReason::HardBounce);
+            let (keys, reason) = (&self.draft().keys, SuppressionReason::HardBounce);
             let entry = entry(keys, person.scope, &person.address, EVERY_PURPOSE, reason, &occasion);
             write.sheet.suppressions.push(entry);
             write.dead.push(person);

@@ -254,9 +254,10 @@ both_engines! {
         app.api().post(&format!("{path}/resume"), json!({})).await.expect(200);
         let pace = Pace { lease: Duration::from_secs(60), paused_look: Duration::from_secs(60) };
         let (mut sent, mut expired) = (0, 0);
-        for (task, drafted) in draft_all(&app.services, claim_mails(&app).await, true).await.unwrap() {
-            let drafted = drafted.unwrap().unwrap();
-            match hand_over(&app.services, &task, drafted, pace).await.unwrap() {
+        let drafted = draft_all(&app.services, claim_mails(&app).await, true).await.unwrap();
+        let drafted = drafted.into_iter().map(|(task, draft)| (task, draft.unwrap().unwrap())).collect();
+        for outcome in hand_over(&app.services, drafted, pace).await {
+            match outcome.unwrap() {
                 HandOver::Send(_) => sent += 1,
                 HandOver::Cancelled(Reason::Expired) => expired += 1,
                 other => panic!("{other:?}"),
