@@ -2,6 +2,8 @@
 //!
 //! Small and free of everything else, because composing, sending and address checks all rely on it.
 
+use memchr::{memchr_iter, memchr3_iter};
+
 /// Longest line on the wire without its CRLF (RFC 5322 2.1.1).
 pub const MAX_LINE: usize = 998;
 /// What [`check_bytes`] can find.
@@ -39,12 +41,10 @@ pub fn is_unsafe_in_header(c: char) -> bool {
 pub fn check_bytes(bytes: &[u8]) -> Result<(), WireProblem> {
     let mut line_start = 0;
     let mut blank_line = false;
-    let mut previous = 0;
-    for (at, byte) in bytes.iter().copied().enumerate() {
-        match byte {
-            0 => return Err(WireProblem::Nul(at)),
-            b'\n' if previous != b'\r' => return Err(WireProblem::BareLineBreak(at)),
-            b'\n' => {
+    for at in memchr3_iter(b'\r', b'\n', 0, bytes) {
+        match bytes[at] {
+            b'\r' if bytes.get(at + 1) == Some(&b'\n') => {}
+            b'\n' if at > 0 && bytes[at - 1] == b'\r' => {
                 let length = at - 1 - line_start;
                 if length > MAX_LINE {
                     return Err(WireProblem::LongLine(at));
@@ -52,13 +52,9 @@ pub fn check_bytes(bytes: &[u8]) -> Result<(), WireProblem> {
                 blank_line |= length == 0;
                 line_start = at + 1;
             }
-            _ if previous == b'\r' => return Err(WireProblem::BareLineBreak(at - 1)),
-            _ => {}
+            0 => return Err(WireProblem::Nul(at)),
+            _ => return Err(WireProblem::BareLineBreak(at)),
         }
-        previous = byte;
-    }
-    if previous == b'\r' {
-        return Err(WireProblem::BareLineBreak(bytes.len() - 1));
     }
     if bytes.len() - line_start > MAX_LINE {
         return Err(WireProblem::LongLine(bytes.len()));
@@ -69,12 +65,13 @@ pub fn check_bytes(bytes: &[u8]) -> Result<(), WireProblem> {
 /// The message with leading dots doubled, ended by CRLF and the final dot.
 pub(super) fn dot_stuffed(bytes: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len() + bytes.len() / 64 + 5);
-    for line in bytes.split_inclusive(|b| *b == b'\n') {
-        if line.first() == Some(&b'.') {
-            out.push(b'.');
-        }
-        out.extend_from_slice(line);
+    let mut from = 0;
+    for at in memchr_iter(b'.', bytes).filter(|at| *at == 0 || bytes[at - 1] == b'\n') {
+        out.extend_from_slice(&bytes[from..at]);
+        out.push(b'.');
+        from = at;
     }
+    out.extend_from_slice(&bytes[from..]);
     if !out.ends_with(b"\r\n") {
         out.extend_from_slice(b"\r\n");
     }
@@ -84,7 +81,37 @@ pub(super) fn dot_stuffed(bytes: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// Lines as they are read one after the other, with nothing clever.
+    fn read_line_by_line(text: &str) -> Result<(), ()> {
+        let sound = |line: &str| !line.contains(['\r', '\n', '\0']) && line.len() <= MAX_LINE;
+        let lines: Vec<&str> = text.split("\r\n").collect();
+        // What stands behind the last line break is no line.
+        let blank = lines[..lines.len() - 1].contains(&"");
+        if blank && lines.iter().all(|line| sound(line)) { Ok(()) } else { Err(()) }
+    }
+
+    proptest! {
+        #[test]
+        fn the_last_check_agrees_with_reading_line_by_line(pieces in proptest::collection::vec(
+            prop_oneof![4 => Just("\r\n"), 4 => Just("ab"), 2 => Just("."), 1 => Just("\r"), 1 => Just("\n"), 1 => Just("\0")], 0..12)) {
+            let text = pieces.concat();
+            prop_assert_eq!(check_bytes(text.as_bytes()).map_err(|_| ()), read_line_by_line(&text));
+        }
+
+        #[test]
+        fn what_was_stuffed_reads_back(pieces in proptest::collection::vec(
+            prop_oneof![Just("\r\n"), Just("."), Just("a")], 0..16)) {
+            let text = pieces.concat() + "\r\n";
+            let wire = String::from_utf8(dot_stuffed(text.as_bytes())).unwrap();
+            let read: String = wire.split_inclusive("\r\n").take_while(|line| *line != ".\r\n")
+                .map(|line| line.strip_prefix('.').unwrap_or(line)).collect();
+            prop_assert_eq!(read, text);
+        }
+    }
 
     #[test]
     fn dots_are_doubled_and_the_end_is_marked() {
