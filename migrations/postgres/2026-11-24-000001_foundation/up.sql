@@ -412,6 +412,10 @@ CREATE TABLE mails (
     FOREIGN KEY (controller_id, subject_id) REFERENCES subjects (controller_id, id)
 );
 CREATE INDEX mails_of_subject ON mails (controller_id, subject_id, kind, created_at);
+ALTER TABLE mails ALTER COLUMN frozen SET STORAGE EXTERNAL; -- what is sealed does not compress
+ALTER TABLE mails SET (fillfactor = 50);
+ALTER TABLE consents SET (fillfactor = 80);
+ALTER TABLE campaign_members SET (fillfactor = 60);
 
 CREATE TABLE outbox ( -- durable work that must follow a commit (R-40)
     controller_id UUID NOT NULL REFERENCES controllers (id),
@@ -429,7 +433,7 @@ CREATE TABLE outbox ( -- durable work that must follow a commit (R-40)
     PRIMARY KEY (controller_id, kind, reference)
 );
 CREATE INDEX outbox_due ON outbox (state, kind, controller_id, lane, due_at);
-CREATE INDEX outbox_leases ON outbox (state, lease_until);
+ALTER TABLE outbox SET (fillfactor = 60);
 
 CREATE TABLE destinations (
     controller_id UUID NOT NULL REFERENCES controllers (id),

@@ -412,7 +412,6 @@ CREATE TABLE outbox ( -- durable work that must follow a commit (R-40)
     PRIMARY KEY (controller_id, kind, reference)
 );
 CREATE INDEX outbox_due ON outbox (state, kind, controller_id, lane, due_at);
-CREATE INDEX outbox_leases ON outbox (state, lease_until);
 
 CREATE TABLE destinations (
     controller_id BLOB NOT NULL REFERENCES controllers (id),
