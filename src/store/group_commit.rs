@@ -21,6 +21,7 @@ use super::work::{Call, Command, Fault, Group, Outcomes, Queued, Ran, Submitted,
 pub(super) struct Writer {
     queue: mpsc::Sender<Queued>,
     depth: Arc<AtomicUsize>,
+    in_work: Arc<AtomicUsize>,
     ordinary: usize,
 }
 
@@ -34,12 +35,13 @@ impl Writer {
         let ordinary = settings.write_queue.max(1);
         // The rest is kept for what must not be refused.
         let (queue, waiting) = mpsc::channel(ordinary + ordinary.div_ceil(8));
-        let depth = Arc::new(AtomicUsize::new(0));
+        let (depth, in_work) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
         let conn = Conn::open(&settings.url, Purpose::Write, settings.busy_timeout)?;
         let mut clerk = Clerk {
             conn: Some(conn),
             waiting,
             depth: Arc::clone(&depth),
+            in_work: Arc::clone(&in_work),
             settings: settings.clone(),
             bells,
             checkpoints,
@@ -48,11 +50,16 @@ impl Writer {
             .name(format!("writer-{number}"))
             .spawn(move || clerk.work())
             .map_err(|error| StoreError::Failed(format!("cannot start a writer: {error}")))?;
-        Ok(Self { queue, depth, ordinary })
+        Ok(Self { queue, depth, in_work, ordinary })
     }
 
     pub(super) fn depth(&self) -> usize {
         self.depth.load(Ordering::Relaxed)
+    }
+
+    /// What waits and what is being carried out.
+    pub(super) fn load(&self) -> usize {
+        self.depth() + self.in_work.load(Ordering::Relaxed)
     }
 
     pub(super) async fn call<T, E, F>(&self, route: uuid::Uuid, call: F) -> Result<T, E>
@@ -122,6 +129,7 @@ struct Clerk {
     conn: Option<Conn>,
     waiting: mpsc::Receiver<Queued>,
     depth: Arc<AtomicUsize>,
+    in_work: Arc<AtomicUsize>,
     settings: StoreSettings,
     bells: Arc<Bells>,
     checkpoints: Checkpoints,
@@ -147,7 +155,9 @@ impl Clerk {
             self.depth.fetch_sub(batch.len(), Ordering::Relaxed);
             let calls: usize = batch.iter().map(Queued::len).sum();
             metrics::histogram!("reconsent_commit_batch_calls").record(u32::try_from(calls).unwrap_or(u32::MAX));
+            self.in_work.store(calls, Ordering::Relaxed);
             self.settle(sort_out(std::mem::take(&mut batch)));
+            self.in_work.store(0, Ordering::Relaxed);
         }
     }
 

@@ -156,8 +156,9 @@ impl Store {
     /// outcome for each, in their order. However many they are, they are one piece of work: it is for the caller to bound
     /// them.
     pub async fn submit_all<C: Command>(&self, commands: Vec<C>) -> Outcomes<C> {
-        match commands.first() {
-            Some(first) => self.writer_of(first.route()).submit_all(commands).await,
+        // They are of many routes: whichever writer is least busy.
+        match self.inner.writers.iter().min_by_key(|writer| writer.load()) {
+            Some(writer) => writer.submit_all(commands).await,
             None => Vec::new(),
         }
     }

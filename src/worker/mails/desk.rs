@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::store::outbox::Task;
@@ -27,6 +27,7 @@ pub(super) struct Handed {
 /// Hands mails over.
 pub(super) struct Desk {
     worker: Worker,
+    drafted: Arc<Mutex<mpsc::Receiver<Vec<Drafted>>>>,
     ready: mpsc::Sender<Handed>,
     in_hand: Arc<InHand>,
     waiting: VecDeque<(Task, Arc<Draft>)>,
@@ -35,32 +36,29 @@ pub(super) struct Desk {
 }
 
 impl Desk {
-    pub(super) fn new(worker: Worker, ready: mpsc::Sender<Handed>, in_hand: Arc<InHand>) -> Self {
-        Self { worker, ready, in_hand, waiting: VecDeque::new(), aside: JoinSet::new() }
+    pub(super) fn new(
+        worker: Worker,
+        drafted: Arc<Mutex<mpsc::Receiver<Vec<Drafted>>>>,
+        ready: mpsc::Sender<Handed>,
+        in_hand: Arc<InHand>,
+    ) -> Self {
+        Self { worker, drafted, ready, in_hand, waiting: VecDeque::new(), aside: JoinSet::new() }
     }
 
     /// Works until `stop` says so. What was drafted and not begun runs out by its lease.
-    pub(super) async fn work(mut self, mut drafted: mpsc::Receiver<Vec<Drafted>>, mut stop: watch::Receiver<bool>) {
+    pub(super) async fn work(mut self, mut stop: watch::Receiver<bool>) {
         let mut tempo = Tempo::within(self.worker.settings.mails_in_hand);
         loop {
-            while self.waiting.len() < tempo.size() {
-                let more = match drafted.try_recv() {
-                    Ok(more) => more,
-                    Err(_) if !self.waiting.is_empty() => break,
-                    Err(_) => match drafted.recv().await {
-                        Some(more) => more,
-                        None => return,
-                    },
-                };
+            while self.waiting.is_empty() {
+                let Some(more) = self.drafted.lock().await.recv().await else { return };
                 self.take_in(more).await;
             }
-            tokio::select! {
-                () = self.in_hand.at_most(tempo.others()) => {}
-                _ = stop.changed() => return,
-            }
             let size = tempo.size().min(self.waiting.len());
-            let batch = self.waiting.drain(..size).collect();
-            if !self.hand_over(batch).await {
+            let places = tokio::select! {
+                places = self.in_hand.places(size, tempo.others()) => places,
+                _ = stop.changed() => return,
+            };
+            if !self.hand_over(places).await {
                 return;
             }
             tempo = tempo.after(self.in_hand.longest_wait());
@@ -85,12 +83,12 @@ impl Desk {
         while self.aside.len() > self.worker.settings.claim_batch && self.aside.join_next().await.is_some() {}
     }
 
-    /// Says whether carriers are still there.
-    async fn hand_over(&mut self, batch: Vec<(Task, Arc<Draft>)>) -> bool {
+    /// Hands over as many as there are places; says whether carriers are still there.
+    async fn hand_over(&mut self, places: Vec<Place>) -> bool {
+        let batch: Vec<_> = self.waiting.drain(..places.len()).collect();
         let settings = &self.worker.settings;
         let pace = Pace { lease: settings.handover_lease, paused_look: settings.paused_look };
         let since = Instant::now();
-        let places: Vec<Place> = batch.iter().map(|_| self.in_hand.take()).collect();
         let tasks: Vec<Task> = batch.iter().map(|(task, _)| task.clone()).collect();
         let outcomes = hand_over(&self.worker.services, batch, pace).await;
         for ((task, place), outcome) in tasks.into_iter().zip(places).zip(outcomes) {

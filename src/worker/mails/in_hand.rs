@@ -35,15 +35,19 @@ impl InHand {
         *self.mails.borrow()
     }
 
-    /// Waits until no more than `most` are in hand.
-    pub(super) async fn at_most(&self, most: usize) {
-        // The sender is ours: it cannot be gone.
-        let _ = self.mails.subscribe().wait_for(|mails| *mails <= most).await;
-    }
-
-    pub(super) fn take(self: &Arc<Self>) -> Place {
-        self.mails.send_modify(|mails| *mails += 1);
-        Place(Arc::clone(self))
+    /// Places for so many, as soon as no more than `others` are in hand beside them.
+    pub(super) async fn places(self: &Arc<Self>, mails: usize, others: usize) -> Vec<Place> {
+        let mut looking = self.mails.subscribe();
+        let fits = |in_hand: &mut usize| {
+            let fits = *in_hand <= others;
+            *in_hand += if fits { mails } else { 0 };
+            fits
+        };
+        while !self.mails.send_if_modified(fits) {
+            // The sender is ours: it cannot be gone.
+            let _ = looking.wait_for(|in_hand| *in_hand <= others).await;
+        }
+        (0..mails).map(|_| Place(Arc::clone(self))).collect()
     }
 
     /// A mail has waited so long for its connection.

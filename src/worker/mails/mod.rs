@@ -37,6 +37,9 @@ const QUICK: Duration = Duration::from_secs(1);
 /// After one that took longer, no more is claimed ahead than can be in hand: no claim runs out while it waits.
 const SLOW: Duration = Duration::from_secs(5);
 
+/// One prepares a hand-over while that of another is being committed.
+const DESKS: usize = 2;
+
 /// Works until `stop` says so; then finishes what is in hand.
 pub(super) async fn lane(worker: Worker, relay: RelayPool, stop: watch::Receiver<bool>) {
     let (drafts, drafted) = mpsc::channel(1);
@@ -60,7 +63,14 @@ pub(super) async fn lane(worker: Worker, relay: RelayPool, stop: watch::Receiver
     hands.spawn(carrier.work());
     let enough = Tempo::within(most).most();
     hands.spawn(write_down(worker.clone(), to_write, Arc::clone(&in_hand), enough));
-    Desk::new(worker.clone(), ready, in_hand).work(drafted, stop).await;
+    let drafted = Arc::new(Mutex::new(drafted));
+    let mut desks = JoinSet::new();
+    for _ in 0..DESKS {
+        let desk = Desk::new(worker.clone(), Arc::clone(&drafted), ready.clone(), Arc::clone(&in_hand));
+        desks.spawn(desk.work(stop.clone()));
+    }
+    drop(ready);
+    while desks.join_next().await.is_some() {}
     ahead.abort();
     super::finish_in_hand(TaskKind::Mail, hands, worker.settings.stop_wait).await;
 }
