@@ -1,8 +1,11 @@
 //! P6: a campaign is sent into a local SMTP sink over ten connections, frozen and recorded for each person; beside bare
-//! connections of the same client that send the same bytes and record nothing.
+//! connections that send the same bytes and record nothing: of the same client, and of the mail library.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use lettre::transport::smtp::client::AsyncSmtpConnection;
+use lettre::transport::smtp::extension::ClientId;
 use reconsent::mail::{Envelope, Outcome as Handed, Relay, RelaySettings};
 use support::cluster::Cluster;
 use support::house::{Engine, Ground, House};
@@ -13,11 +16,14 @@ use support::shop::Shop;
 use support::sink::Sink;
 use support::table::{Table, median, spread};
 use support::{Outcome, fault, on_each};
+use tokio::net::TcpStream;
 
 mod support;
 
 /// Connections to the sink, the service's own default.
 const CONNECTIONS: usize = 10;
+
+const FROM: &str = "news@acme.example";
 
 /// One run of the service, and the bare connections after it.
 struct Sent {
@@ -25,6 +31,7 @@ struct Sent {
     freeze: f64,
     rate: f64,
     bare: f64,
+    library: f64,
     /// Cores that were busy: service, database server, sink.
     cores: [f64; 3],
     peak_mb: f64,
@@ -44,7 +51,13 @@ async fn measure(engine: Engine, cluster: Option<&Cluster>, options: &Options) -
     let mut runs = Vec::new();
     for _ in 0..options.runs {
         let run = one_run(engine, cluster, members).await?;
-        println!("service {:.0}/s, bare {:.0}/s, load {}", run.rate, run.bare, process::load());
+        println!(
+            "service {:.0}/s, bare {:.0}/s, library {:.0}/s, load {}",
+            run.rate,
+            run.bare,
+            run.library,
+            process::load()
+        );
         runs.push(run);
     }
     print(members, &runs);
@@ -83,7 +96,8 @@ async fn one_run(engine: Engine, cluster: Option<&Cluster>, members: usize) -> O
         import: members as f64 / import_took.as_secs_f64(),
         freeze: members as f64 / freeze_took.as_secs_f64(),
         rate: members as f64 / took.as_secs_f64(),
-        bare: bare(&bytes, members).await?,
+        bare: Bare::Ours.rate(&bytes, members).await?,
+        library: Bare::Library.rate(&bytes, members).await?,
         cores,
         peak_mb: after[0].peak_mb,
         server_mb: after[1].peak_mb,
@@ -117,29 +131,56 @@ async fn until_settled(house: &House, shop: &Shop, campaign: &str, members: u64)
     wait(house, shop, &path, |seen| Ok(seen["delivered"].as_u64() == Some(members))).await
 }
 
-/// The same bytes to the same number of people, with nothing before or after each.
-async fn bare(bytes: &[u8], members: usize) -> Outcome<f64> {
-    let sink = Sink::start().await?;
-    let relay = Relay::new(RelaySettings::loopback(sink.address.port()))?;
-    let mut hands = Vec::with_capacity(CONNECTIONS);
-    let began = Instant::now();
-    for hand in 0..CONNECTIONS {
-        let (relay, bytes) = (relay.clone(), bytes.to_vec());
-        hands.push(tokio::spawn(async move {
-            let mut connection = relay.connection().await?;
-            for n in (hand..members).step_by(CONNECTIONS) {
-                let envelope = Envelope::parse("news@acme.example", &format!("asked{n:07}@example.org"))?;
-                if !matches!(connection.send(&envelope, &bytes).await, Handed::Accepted { .. }) {
-                    return fault("the sink did not take a mail");
-                }
-            }
-            Ok(())
-        }));
+/// Who sends the same bytes to the same number of people, with nothing before or after each.
+#[derive(Clone, Copy)]
+enum Bare {
+    /// The service's own SMTP client.
+    Ours,
+    /// The mail library's.
+    Library,
+}
+
+impl Bare {
+    /// Mails a second over ten connections.
+    async fn rate(self, bytes: &[u8], members: usize) -> Outcome<f64> {
+        let sink = Sink::start().await?;
+        let mut hands = Vec::with_capacity(CONNECTIONS);
+        let began = Instant::now();
+        for hand in 0..CONNECTIONS {
+            let (address, bytes) = (sink.address, bytes.to_vec());
+            let to = (hand..members).step_by(CONNECTIONS).map(|n| format!("asked{n:07}@example.org"));
+            hands.push(match self {
+                Self::Ours => tokio::spawn(ours(address, bytes, to)),
+                Self::Library => tokio::spawn(the_library(address, bytes, to)),
+            });
+        }
+        for hand in hands {
+            hand.await??;
+        }
+        Ok(members as f64 / began.elapsed().as_secs_f64())
     }
-    for hand in hands {
-        hand.await??;
+}
+
+async fn ours(sink: SocketAddr, bytes: Vec<u8>, to: impl Iterator<Item = String>) -> Outcome<()> {
+    let mut connection = Relay::new(RelaySettings::loopback(sink.port()))?.connection().await?;
+    for to in to {
+        let envelope = Envelope::parse(FROM, &to)?;
+        if !matches!(connection.send(&envelope, &bytes).await, Handed::Accepted { .. }) {
+            return fault("the sink did not take a mail");
+        }
     }
-    Ok(members as f64 / began.elapsed().as_secs_f64())
+    Ok(())
+}
+
+async fn the_library(sink: SocketAddr, bytes: Vec<u8>, to: impl Iterator<Item = String>) -> Outcome<()> {
+    let socket = TcpStream::connect(sink).await?;
+    socket.set_nodelay(true)?;
+    let mut connection = AsyncSmtpConnection::connect_with_transport(Box::new(socket), &ClientId::default()).await?;
+    for to in to {
+        let envelope = lettre::address::Envelope::new(Some(FROM.parse()?), vec![to.parse()?])?;
+        connection.send(&envelope, &bytes).await?;
+    }
+    Ok(())
 }
 
 fn print(members: usize, runs: &[Sent]) {
@@ -150,7 +191,9 @@ fn print(members: usize, runs: &[Sent]) {
     row("mails, bytes each", format!("{members}, {:.0}", alone(&|run| run.bytes)));
     row("service, ten connections, mails/s", spread(&all(&|run| run.rate), 0));
     row("bare, ten connections, mails/s", spread(&all(&|run| run.bare), 0));
+    row("mail library, ten connections, mails/s", spread(&all(&|run| run.library), 0));
     row("service / bare", spread(&all(&|run| run.rate / run.bare), 2));
+    row("service / mail library", spread(&all(&|run| run.rate / run.library), 2));
     let writes = |run: &dyn Fn(&Sent) -> f64| spread(&all(run), 2);
     row("commits for each mail", writes(&|run| run.commits));
     row("calls of the writer for each mail", writes(&|run| run.calls));
