@@ -17,7 +17,7 @@ use super::bulk::{Bulk, bulk_row, column};
 use super::connection::{Conn, on};
 use super::dialect::{load_locked, load_unclaimed};
 use super::error::StoreError;
-use super::prepared::prepared;
+use super::prepared::update;
 use super::schema::{mails, send_buckets};
 use super::types::Id;
 
@@ -136,8 +136,7 @@ impl WriteTx<'_> {
         match self.writing() {
             Conn::Sqlite(c) => {
                 for (controller, mail, at) in placed {
-                    prepared(diesel::update(t::mails.find((controller, mail))).set(t::place_at.eq(at)))
-                        .execute(&mut **c)?;
+                    update(t::mails.find((controller, mail))).set(t::place_at.eq(at)).execute(&mut **c)?;
                 }
             }
             Conn::Postgres(c) => {

@@ -13,7 +13,7 @@ use crate::domain::time::Timestamp;
 use super::connection::{Conn, on};
 use super::dialect::first_locked;
 use super::error::StoreError;
-use super::prepared::prepared;
+use super::prepared::update;
 use super::schema::{campaign_members, campaigns};
 use super::types::Id;
 use super::{ReadTx, WriteTx};
@@ -303,13 +303,13 @@ impl WriteTx<'_> {
             Conn::Sqlite(c) => {
                 for person in people {
                     let member = t::campaign_members.find((scope.controller(), campaign, person));
-                    prepared(diesel::update(member).set(to)).execute(&mut **c)?;
+                    update(member).set(to).execute(&mut **c)?;
                 }
             }
             Conn::Postgres(c) => {
                 let members = t::campaign_members.filter(t::controller_id.eq(scope.controller()));
                 let members = members.filter(t::campaign_id.eq(campaign)).filter(t::subject_id.eq_any(people));
-                prepared(diesel::update(members).set(to)).execute(&mut **c)?;
+                update(members).set(to).execute(&mut **c)?;
             }
         }
         Ok(())
@@ -330,13 +330,13 @@ impl WriteTx<'_> {
             Conn::Sqlite(c) => {
                 for person in people {
                     let member = t::campaign_members.find((scope.controller(), campaign, person));
-                    prepared(diesel::update(member.filter(t::answer.eq(Answer::Silent))).set(to)).execute(&mut **c)?;
+                    update(member.filter(t::answer.eq(Answer::Silent))).set(to).execute(&mut **c)?;
                 }
             }
             Conn::Postgres(c) => {
                 let members = t::campaign_members.filter(t::controller_id.eq(scope.controller()));
                 let members = members.filter(t::campaign_id.eq(campaign)).filter(t::subject_id.eq_any(people));
-                prepared(diesel::update(members.filter(t::answer.eq(Answer::Silent))).set(to)).execute(&mut **c)?;
+                update(members.filter(t::answer.eq(Answer::Silent))).set(to).execute(&mut **c)?;
             }
         }
         Ok(())

@@ -13,7 +13,7 @@ use super::among::{MOST_KEPT, among};
 use super::bulk::{Bulk, bulk_row, insert_values};
 use super::connection::{Conn, on};
 use super::error::StoreError;
-use super::prepared::prepared;
+use super::prepared::update;
 use super::schema::consents;
 use super::types::Id;
 use super::{ReadTx, WriteTx};
@@ -282,8 +282,8 @@ impl WriteTx<'_> {
             people.chunks(MOST_KEPT).flat_map(|piece| purposes.iter().map(move |purpose| (piece, purpose)))
         {
             let whose = among(t::controller_id, t::subject_id, piece.iter().copied());
-            on!(self.writing(), c => prepared(diesel::update(t::consents.filter(whose).filter(t::purpose_id.eq(purpose)))
-                .set(t::asked_at.eq(now))).execute(c))?;
+            on!(self.writing(), c => update(t::consents.filter(whose).filter(t::purpose_id.eq(purpose)))
+                .set(t::asked_at.eq(now)).execute(c))?;
         }
         Ok(())
     }

@@ -13,7 +13,7 @@ use super::bulk::{Bulk, bulk_row, column, insert_values};
 use super::connection::{Conn, on};
 use super::dialect::load_locked;
 use super::error::StoreError;
-use super::prepared::prepared;
+use super::prepared::update;
 use super::schema::links;
 use super::types::Id;
 use super::{ReadTx, WriteTx};
@@ -156,8 +156,7 @@ impl WriteTx<'_> {
             Conn::Sqlite(c) => {
                 for link in used {
                     let unused = t::links.find((link.controller_id, link.id)).filter(t::used_at.is_null());
-                    prepared(diesel::update(unused).set((t::used_at.eq(link.at), t::answer.eq(&link.answer))))
-                        .execute(&mut **c)?;
+                    update(unused).set((t::used_at.eq(link.at), t::answer.eq(&link.answer))).execute(&mut **c)?;
                 }
             }
             Conn::Postgres(c) => {
@@ -197,8 +196,8 @@ impl WriteTx<'_> {
     pub fn supersede(&mut self, links: &[(ControllerId, LinkId)], now: Timestamp) -> Result<(), StoreError> {
         use links::dsl as t;
         for piece in links.chunks(MOST_KEPT) {
-            on!(self.writing(), c => prepared(diesel::update(t::links.filter(among(t::controller_id, t::id, piece.iter().copied())))
-                .set(t::superseded_at.eq(now))).execute(c))?;
+            on!(self.writing(), c => update(t::links.filter(among(t::controller_id, t::id, piece.iter().copied())))
+                .set(t::superseded_at.eq(now)).execute(c))?;
         }
         Ok(())
     }

@@ -16,7 +16,7 @@ use super::connection::{Conn, on};
 use super::dialect::{first_locked, load_locked};
 use super::error::StoreError;
 use super::one_of::one_of;
-use super::prepared::prepared;
+use super::prepared::update;
 use super::schema::mails;
 use super::types::Id;
 use super::{ReadTx, WriteTx};
@@ -256,14 +256,14 @@ impl WriteTx<'_> {
         match self.writing() {
             Conn::Sqlite(c) => {
                 for mail in handed {
-                    let handed_over = diesel::update(t::mails.find((mail.controller_id, mail.id))).set((
+                    let handed_over = update(t::mails.find((mail.controller_id, mail.id))).set((
                         t::state.eq(MailState::HandingOver),
                         t::frozen.eq(&mail.frozen),
                         t::purposes.eq(&mail.purposes),
                         t::lost.eq(mail.lost),
                         t::place_at.eq(nowhere),
                     ));
-                    prepared(handed_over).execute(&mut **c)?;
+                    handed_over.execute(&mut **c)?;
                 }
             }
             Conn::Postgres(c) => {
@@ -353,10 +353,10 @@ impl WriteTx<'_> {
         use mails::dsl as t;
         let nothing: Option<Vec<u8>> = None;
         on!(self.writing(), c => match over {
-            Some(now) => prepared(diesel::update(t::mails.find((scope.controller(), id)))
-                .set((t::state.eq(state), t::lost.eq(lost), t::reply.eq(reply), t::settled_at.eq(now), t::frozen.eq(&nothing)))).execute(c),
-            None => prepared(diesel::update(t::mails.find((scope.controller(), id)))
-                .set((t::state.eq(state), t::lost.eq(lost), t::reply.eq(reply)))).execute(c),
+            Some(now) => update(t::mails.find((scope.controller(), id)))
+                .set((t::state.eq(state), t::lost.eq(lost), t::reply.eq(reply), t::settled_at.eq(now), t::frozen.eq(&nothing))).execute(c),
+            None => update(t::mails.find((scope.controller(), id)))
+                .set((t::state.eq(state), t::lost.eq(lost), t::reply.eq(reply))).execute(c),
         })?;
         Ok(())
     }

@@ -2,35 +2,52 @@
 //! differ from one call to the next; here they do not, or there are few texts, and each is kept by what it says.
 
 use diesel::backend::Backend;
-use diesel::query_builder::{AstPass, QueryFragment, QueryId};
+use diesel::query_builder::{AsChangeset, AstPass, IntoUpdateTarget, QueryFragment, QueryId, UpdateTarget};
 use diesel::result::QueryResult;
-use diesel::{Connection, RunQueryDsl};
+use diesel::{Connection, QuerySource, RunQueryDsl, Table};
 
-/// A statement that is kept by its text; made by [`prepared`].
-pub(super) struct Prepared<S>(S);
-
-/// Keeps a statement whose text recurs.
-pub(super) const fn prepared<S>(statement: S) -> Prepared<S> {
-    Prepared(statement)
+/// Begins a change to some rows, as `diesel::update` does, that is kept by its text.
+pub(super) fn update<T: IntoUpdateTarget>(rows: T) -> Changing<T::Table, T::WhereClause> {
+    Changing(rows.into_update_target())
 }
 
-impl<S> QueryId for Prepared<S> {
+/// Rows that are to be changed.
+pub(super) struct Changing<T, W>(UpdateTarget<T, W>);
+
+impl<T: Table, W> Changing<T, W> {
+    /// To what.
+    pub(super) fn set<V: AsChangeset<Target = T>>(self, values: V) -> Update<T, W, V::Changeset> {
+        let UpdateTarget { table, where_clause } = self.0;
+        Update { table: table.from_clause(), which: where_clause, values: values.as_changeset() }
+    }
+}
+
+/// A change.
+pub(super) struct Update<T: QuerySource, W, V> {
+    table: T::FromClause,
+    which: W,
+    values: V,
+}
+
+impl<T: QuerySource, W, V> QueryId for Update<T, W, V> {
     type QueryId = ();
     const HAS_STATIC_QUERY_ID: bool = false;
 }
 
-impl<S, C: Connection> RunQueryDsl<C> for Prepared<S> {}
+impl<T: QuerySource, W, V, C: Connection> RunQueryDsl<C> for Update<T, W, V> {}
 
-impl<S, B> QueryFragment<B> for Prepared<S>
+impl<T, W, V, B> QueryFragment<B> for Update<T, W, V>
 where
     B: Backend,
-    S: QueryFragment<B>,
+    T: QuerySource<FromClause: QueryFragment<B>>,
+    W: QueryFragment<B>,
+    V: QueryFragment<B>,
 {
-    fn walk_ast<'b>(&'b self, out: AstPass<'_, 'b, B>) -> QueryResult<()> {
-        self.0.walk_ast(out)
-    }
-
-    fn is_safe_to_cache_prepared(&self, _: &B) -> QueryResult<bool> {
-        Ok(true)
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, B>) -> QueryResult<()> {
+        out.push_sql("UPDATE ");
+        self.table.walk_ast(out.reborrow())?;
+        out.push_sql(" SET ");
+        self.values.walk_ast(out.reborrow())?;
+        self.which.walk_ast(out)
     }
 }

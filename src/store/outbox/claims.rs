@@ -15,7 +15,7 @@ use super::super::bulk::{Bulk, column};
 use super::super::connection::{Conn, on};
 use super::super::dialect::{database_now, load_locked, load_unclaimed};
 use super::super::error::StoreError;
-use super::super::prepared::prepared;
+use super::super::prepared::update;
 use super::super::schema::outbox;
 use super::super::types::Id;
 use super::Task;
@@ -65,8 +65,8 @@ impl WriteTx<'_> {
             let mut due = self.due_of(kind, controller, room, now)?;
             for piece in due.chunks(MOST_KEPT) {
                 let rows = among(t::controller_id, t::reference, piece.iter().map(|task| (controller, task.reference)));
-                on!(self.writing(), c => prepared(diesel::update(t::outbox.filter(rows).filter(t::kind.eq(kind)))
-                    .set((t::state.eq(TaskState::Claimed), t::attempts.eq(t::attempts + 1), t::fence.eq(t::fence + 1_i64), t::lease_until.eq(lease_until)))).execute(c))?;
+                on!(self.writing(), c => update(t::outbox.filter(rows).filter(t::kind.eq(kind)))
+                    .set((t::state.eq(TaskState::Claimed), t::attempts.eq(t::attempts + 1), t::fence.eq(t::fence + 1_i64), t::lease_until.eq(lease_until))).execute(c))?;
             }
             for task in &mut due {
                 task.state = TaskState::Claimed;
@@ -199,7 +199,7 @@ impl WriteTx<'_> {
         for piece in held.chunks(MOST_KEPT) {
             let rows =
                 among(t::controller_id, t::reference, piece.iter().map(|task| (task.controller_id, task.reference)));
-            on!(self.writing(), c => prepared(diesel::update(t::outbox.filter(rows).filter(t::kind.eq(kind))).set(t::lease_until.eq(until)))
+            on!(self.writing(), c => update(t::outbox.filter(rows).filter(t::kind.eq(kind))).set(t::lease_until.eq(until))
                 .execute(c))?;
         }
         Ok(())
@@ -281,12 +281,12 @@ impl WriteTx<'_> {
         match self.writing() {
             Conn::Sqlite(c) => {
                 for PutBack { task, state, due_at, error } in held {
-                    let back = diesel::update(t::outbox.find((task.controller_id, kind, task.reference))).set((
+                    let back = update(t::outbox.find((task.controller_id, kind, task.reference))).set((
                         t::state.eq(state),
                         t::due_at.eq(due_at),
                         t::last_error.eq(shortened(error)),
                     ));
-                    prepared(back).execute(&mut **c)?;
+                    back.execute(&mut **c)?;
                 }
             }
             Conn::Postgres(c) => {
@@ -320,12 +320,12 @@ impl WriteTx<'_> {
         match self.writing() {
             Conn::Sqlite(c) => {
                 for (task, due_at) in held {
-                    let later = diesel::update(t::outbox.find((task.controller_id, kind, task.reference))).set((
+                    let later = update(t::outbox.find((task.controller_id, kind, task.reference))).set((
                         t::state.eq(TaskState::Queued),
                         t::due_at.eq(due_at),
                         t::attempts.eq(t::attempts - 1),
                     ));
-                    prepared(later).execute(&mut **c)?;
+                    later.execute(&mut **c)?;
                 }
             }
             Conn::Postgres(c) => {
