@@ -24,8 +24,11 @@ const EXEMPT_KEYS: &[(&str, &str, &str)] = &[
 /// Indexes that begin otherwise. They are not unique, so each machine keeps its own part of them and nothing has to be
 /// checked across machines.
 const EXEMPT_INDEXES: &[(&str, &str, &str)] = &[
-    ("outbox", "state,kind,controller_id,lane,due_at", "a worker finds the controllers that have due work"),
-    ("outbox", "state,lease_until", "any worker gives back the work of one that died, whosever it is"),
+    (
+        "outbox",
+        "state,kind,controller_id,lane,due_at",
+        "a worker finds the controllers that have due work, and what another that died has claimed",
+    ),
     ("idempotency_keys", "created_at", "answers that are old go, whosever they are"),
     ("send_buckets", "idle_from", "buckets that say nothing any more go, whosever they are"),
     ("mailbox_caps", "day", "counts of days gone by go; they name no controller (R-21)"),

@@ -145,23 +145,30 @@ impl WriteTx<'_> {
         Ok(found)
     }
 
-    /// Gives back the work of workers whose lease ran out.
+    /// Gives back the work of workers whose lease ran out, of each kind up to `limit` tasks. What is claimed is little at
+    /// any time: the index that finds due work finds it too.
     pub fn reclaim_expired(&mut self, limit: i64) -> Result<usize, StoreError> {
         use outbox::dsl as t;
         let now = Timestamp::from_micros(database_now(self.conn)?);
-        let expired: Vec<Task> = load_unclaimed!(
-            &mut *self.conn,
-            t::outbox
-                .filter(t::state.eq(TaskState::Claimed))
-                .filter(t::lease_until.lt(now))
-                .select(Task::as_select())
-                .limit(limit)
-        )?;
-        for task in &expired {
-            on!(self.writing(), c => diesel::update(t::outbox.find((task.controller_id, task.kind, task.reference))).set(t::state.eq(TaskState::Queued)).execute(c))?;
-            self.announce(task.kind);
+        let mut given_back = 0;
+        for kind in TaskKind::ALL {
+            let expired: Vec<Task> = load_unclaimed!(
+                &mut *self.conn,
+                t::outbox
+                    .filter(t::state.eq(TaskState::Claimed))
+                    .filter(t::kind.eq(kind))
+                    .filter(t::lease_until.lt(now))
+                    .select(Task::as_select())
+                    .limit(limit)
+            )?;
+            for task in &expired {
+                on!(self.writing(), c => update(t::outbox.find((task.controller_id, task.kind, task.reference)))
+                    .set(t::state.eq(TaskState::Queued)).execute(c))?;
+                self.announce(task.kind);
+            }
+            given_back += expired.len();
         }
-        Ok(expired.len())
+        Ok(given_back)
     }
 
     /// Those of these claims that are still ours, locked until the commit.
