@@ -4,8 +4,10 @@ use proptest::prelude::*;
 
 use super::consent::{Act, Command, ConsentState, Decision, Effect, Refusal, Standing, decide};
 use super::consent_tests::{DAY, basis, falls_back_to, now};
+use super::event::EventKind;
 use super::gate::{GateInput, MailKind, Reason, SubjectFlags, gate};
 use super::purpose::Terms;
+use super::replay::{Told, replay};
 use super::suppression::SuppressionReason;
 use super::time::Timestamp;
 
@@ -102,6 +104,25 @@ proptest! {
             // Nor does anything else make one last longer (EX-02).
             if step.after.state.is_valid() && step.after.terms != step.before.terms {
                 prop_assert!(matches!(step.command, Command::Give { .. }), "{:?}", step.command);
+            }
+        }
+    }
+
+    /// PF-01: what was recorded tells where the person stood at any moment, without what stands now.
+    #[test]
+    fn what_was_recorded_leads_to_the_same_state_at_any_moment(life in any_life(), wait in 0_u32..200) {
+        let mut replayed = Standing::NONE;
+        for step in live(&life) {
+            if let Ok(Decision { event: Some(kind), next, .. }) = step.decided {
+                let valid_until = match kind {
+                    EventKind::Given | EventKind::Renewed => next.terms.map(|terms| terms.valid_until),
+                    EventKind::Requested => next.request_until,
+                    _ => None,
+                };
+                replayed = replay(&replayed, Told { kind, at: step.at, valid_until }).unwrap_or(replayed);
+            }
+            for at in [step.at, step.at.plus(wait * DAY)] {
+                prop_assert_eq!(replayed.effective(at), step.after.effective(at), "{:?} at {}", step.command, at);
             }
         }
     }

@@ -118,6 +118,7 @@ fn people(config: &mut ServiceConfig<'_>) {
         .service(api::subjects::stop)
         .service(api::history::events)
         .service(api::history::mails)
+        .service(api::past::past)
         .service(api::suppressions::list)
         .service(api::suppressions::add)
         .service(api::confirmed::download)

@@ -24,6 +24,7 @@ pub mod notices;
 pub mod once;
 pub mod open_form;
 pub mod parked;
+pub mod past;
 pub mod people;
 pub mod permission;
 pub mod policies;

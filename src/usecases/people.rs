@@ -125,7 +125,7 @@ pub struct Fact {
     pub policy: Option<PolicyVersion>,
 }
 
-fn log(reader: Asker, subject: Option<SubjectId>, what: &'static str) {
+pub(super) fn log(reader: Asker, subject: Option<SubjectId>, what: &'static str) {
     let subject = subject.map_or_else(|| "nobody".to_owned(), |id| id.to_string());
     tracing::info!(target: "audit", token = %reader.token, subject, what, "a person's record was read");
 }

@@ -14,6 +14,7 @@ pub mod links;
 pub mod notices;
 pub mod open;
 pub mod outbox;
+pub mod past;
 pub mod policies;
 pub mod policy_upload;
 pub mod purposes;

@@ -66,7 +66,7 @@ both_engines! {
         staff.post("/v1/subjects/search", json!({"email": "nonsense"})).await.expect_faults(&["email"]);
 
         let (_, other) = app.other_controller("other").await;
-        for path in ["", "/events", "/mails"] {
+        for path in ["", "/events", "/mails", "/past?at=2026-01-01"] {
             other.get(&format!("/v1/subjects/{id}{path}")).await.expect_problem(404, "not-found");
             staff.get(&format!("/v1/subjects/nobody{path}")).await.expect_problem(404, "not-found");
         }
@@ -93,6 +93,40 @@ both_engines! {
         assert_eq!(kinds, ["consent.given", "consent.withdrawn", "consent.requested"]);
         app.api().get(&format!("/v1/subjects/{id}/events?cursor=x")).await.expect_faults(&["cursor"]);
         app.api().get(&format!("/v1/subjects/{id}/mails?limit=0")).await.expect_faults(&["limit"]);
+    }
+
+    async fn where_a_person_stood_is_told_for_any_moment_of_the_past(app: TestApp) {
+        let ground = Ground::of(&app).await;
+        let start = app.services.clock.now();
+        app.clock.advance_days(1);
+        let id = ground.confirmed(&app, "ana@example.org", "Ana").await.to_string();
+        app.clock.advance_days(10);
+        ground.stopped(&app, "ana@example.org").await;
+        app.clock.advance_days(10);
+        app.api().post("/v1/consents", ground.consent("ana@example.org")).await.expect(202);
+        app.clock.advance_days(60);
+        let day = |n: u64| start.plus(std::time::Duration::from_secs(n * 86_400)).to_string();
+        let at = async |moment: String| app.api().get(&format!("/v1/subjects/{id}/past?at={moment}")).await.expect(200).json;
+
+        assert_eq!(at(day(0)).await, json!({"at": day(0), "purposes": []}), "nothing had been said");
+        let confirmed = at(day(5)).await["purposes"][0].clone();
+        assert_eq!((&confirmed["purpose"], &confirmed["state"]), (&json!("newsletter"), &json!("confirmed")));
+        assert_eq!((&confirmed["since"], &confirmed["event"]), (&json!(day(1)), &json!("consent.given")));
+        assert_eq!(confirmed["policy_version_id"], ground.policy_version.to_string());
+        let facts = app.api().get(&format!("/v1/subjects/{id}/events")).await.expect(200).json;
+        let given = &facts["items"][0];
+        for (there, here) in [("id", "event_id"), ("commitment", "commitment"), ("valid_until", "until"), ("notice_id", "notice_id")] {
+            assert_eq!(given[there], confirmed[here], "{here}");
+        }
+        assert_eq!(at(day(1)).await["purposes"][0], confirmed, "from the very moment on");
+        assert_eq!(at(day(12)).await["purposes"][0]["state"], "withdrawn");
+        assert_eq!(at(day(22)).await["purposes"][0]["state"], "pending");
+        let lapsed = at(day(70)).await["purposes"][0].clone();
+        assert_eq!(lapsed["state"], "withdrawn", "nobody confirmed the request in its time: {lapsed}");
+
+        app.api().get(&format!("/v1/subjects/{id}/past?at={}", day(90))).await.expect_faults(&["at"]);
+        app.api().get(&format!("/v1/subjects/{id}/past?at=soon")).await.expect_faults(&["at"]);
+        app.api().get(&format!("/v1/subjects/{id}/past")).await.expect_faults(&["at"]);
     }
 
     async fn a_stop_by_phone_counts_like_one_by_link(app: TestApp) {
