@@ -21,7 +21,7 @@ enum May {
     Operator,
 }
 
-/// Method, path, who may, the body sent, and what who may is answered.
+/// Method, path, who may, the body sent (of a GET the query), and what who may is answered.
 type Line = (&'static str, &'static str, May, &'static str, u16);
 
 const SETTINGS: May = May::With(Scope::Settings);
@@ -103,6 +103,7 @@ const TABLE: &[Line] = &[
     ("GET", "/v1/subjects/{id}", SUBJECTS, "", 200),
     ("GET", "/v1/subjects/{id}/events", SUBJECTS, "", 200),
     ("GET", "/v1/subjects/{id}/mails", SUBJECTS, "", 200),
+    ("GET", "/v1/subjects/{id}/past", SUBJECTS, "at=2026-01-01", 200),
     ("POST", "/v1/subjects/{id}/stop", SUBJECTS, "{}", 200),
     ("GET", "/v1/suppressions", EXPORTS, "", 200),
     ("POST", "/v1/suppressions", SUBJECTS, "{}", 400),
@@ -200,6 +201,9 @@ impl Owned {
 
 async fn ask(api: &Api, line: &Line, path: &str) -> Answer {
     let method = Method::from_bytes(line.0.as_bytes()).unwrap();
+    if method == Method::GET && !line.3.is_empty() {
+        return api.send(method, &format!("{path}?{}", line.3), None).await;
+    }
     let body = (!line.3.is_empty()).then(|| ("application/json", line.3.as_bytes().to_vec()));
     api.send(method, path, body).await
 }
