@@ -174,8 +174,7 @@ fn filler(app: &TestApp, shop: &Shop, newsletter: &str) -> String {
          INSERT INTO outbox SELECT {c}, 2, {any}, 1, 1, {later}, 0, {now}, 0, 0, NULL, {now} FROM {series};
          INSERT INTO destination_states SELECT {c}, id, '{LIST}', true, false, {any}, {now}, NULL FROM subjects;
          INSERT INTO idempotency_keys SELECT {c}, {any}, {bytes}, {bytes}, {bytes}, 1, {lately} FROM {series};
-         INSERT INTO mailbox_caps SELECT {bytes}, {today}, 1 FROM {series};
-         ANALYZE;"
+         INSERT INTO mailbox_caps SELECT {bytes}, {today}, 1 FROM {series};"
     )
 }
 
@@ -259,12 +258,13 @@ fn walks_of_sqlite(path: &str, statements: &BTreeSet<String>) -> BTreeMap<String
             let mut words = step.split_whitespace();
             words.next() == Some("SCAN") && words.next().is_some_and(|table| LARGE.contains(&table) || table == "o")
         };
-        // All of a controller's rows are as many; a page of them ends.
+        // All of a controller's rows are as many; a page of them ends, but not where one person's are looked for.
+        let page = statement.contains("LIMIT") && !statement.contains("`subject_id` = ?");
         let whole = |step: &String| {
             let table = step.split_whitespace().nth(1).unwrap_or_default();
             step.starts_with("SEARCH") && LARGE.contains(&table) && step.contains("(controller_id=?)")
         };
-        if steps.iter().any(walk) || (steps.iter().any(whole) && !statement.contains("LIMIT")) {
+        if steps.iter().any(walk) || (steps.iter().any(whole) && !page) {
             walks.insert(statement.clone(), steps);
         }
     }
@@ -341,7 +341,9 @@ async fn every_statement_finds_its_rows_by_an_index(engine: Engine) {
     let purposes = app.api().get("/v1/purposes").await.expect(200).json;
     let newsletter = purposes["items"].as_array().into_iter().flatten().find(|purpose| purpose["slug"] == "newsletter");
     let newsletter = newsletter.and_then(|purpose| purpose["id"].as_str()).expect("it is there").to_owned();
-    by_hand(engine, &direct, &filler(&app, &shop, &newsletter)).await;
+    // Nothing has SQLite look at its tables as they grow: it plans by its indexes alone, and so it must here.
+    let looked_at = if engine == Engine::Postgres { "ANALYZE;" } else { "" };
+    by_hand(engine, &direct, &(filler(&app, &shop, &newsletter) + looked_at)).await;
 
     // What was sent while the tables were empty says nothing.
     overheard.lock().unwrap_or_else(PoisonError::into_inner).clear();

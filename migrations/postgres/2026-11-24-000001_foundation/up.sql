@@ -411,7 +411,7 @@ CREATE TABLE mails (
     PRIMARY KEY (controller_id, id),
     FOREIGN KEY (controller_id, subject_id) REFERENCES subjects (controller_id, id)
 );
-CREATE INDEX mails_of_subject ON mails (controller_id, subject_id, kind, created_at);
+CREATE INDEX mails_of_subject ON mails (controller_id, subject_id, id);
 ALTER TABLE mails ALTER COLUMN frozen SET STORAGE EXTERNAL; -- what is sealed does not compress
 ALTER TABLE mails SET (fillfactor = 50);
 ALTER TABLE consents SET (fillfactor = 80);

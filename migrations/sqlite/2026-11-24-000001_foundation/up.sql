@@ -394,7 +394,7 @@ CREATE TABLE mails (
     PRIMARY KEY (controller_id, id),
     FOREIGN KEY (controller_id, subject_id) REFERENCES subjects (controller_id, id)
 );
-CREATE INDEX mails_of_subject ON mails (controller_id, subject_id, kind, created_at);
+CREATE INDEX mails_of_subject ON mails (controller_id, subject_id, id);
 
 CREATE TABLE outbox ( -- durable work that must follow a commit (R-40)
     controller_id BLOB NOT NULL REFERENCES controllers (id),
