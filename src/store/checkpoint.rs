@@ -15,8 +15,13 @@ use super::StoreSettings;
 use super::connection::{Conn, DatabaseUrl, Purpose};
 use super::error::StoreError;
 
-/// Pages of the log at which the writer checkpoints by itself: 32 MB.
-pub(super) const LOG_PAGES: u32 = 8192;
+/// Bytes of a page of a new database. With twice the usual number a busy service waits less for its checkpoints, and
+/// nothing that was measured is slower but commits of one row.
+pub(super) const PAGE_BYTES: u32 = 8192;
+
+/// Pages of the log at which the writer checkpoints by itself: 128 MB. As much may have to be read when a service starts
+/// after a crash.
+pub(super) const LOG_PAGES: u32 = 16_384;
 
 /// How long commits gather before a checkpoint: pages that several of them change are then written once.
 const GATHER: Duration = Duration::from_millis(200);

@@ -9,7 +9,7 @@ use diesel::sqlite::SqliteConnection;
 use diesel_async::AsyncPgConnection;
 use diesel_async::async_connection_wrapper::{AsyncConnectionWrapper, BlockOn as _};
 
-use super::checkpoint::LOG_PAGES;
+use super::checkpoint::{LOG_PAGES, PAGE_BYTES};
 use super::driver::Driver;
 use super::error::StoreError;
 
@@ -162,7 +162,7 @@ fn open_sqlite(path: &std::path::Path, purpose: Purpose, busy: Duration) -> Resu
         Purpose::Checkpoint => 512,
     };
     conn.batch_execute(&format!(
-        "PRAGMA busy_timeout = {busy}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
+        "PRAGMA busy_timeout = {busy}; PRAGMA page_size = {PAGE_BYTES}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
          PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -{cache}; PRAGMA secure_delete = FAST; \
          PRAGMA wal_autocheckpoint = {LOG_PAGES};"
     ))?;

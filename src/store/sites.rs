@@ -132,6 +132,18 @@ impl WriteTx<'_> {
         Ok(())
     }
 
+    /// How many mails may go out in a sender's name in an hour; who it is stays as it was shown.
+    pub fn set_sender_rate(
+        &mut self,
+        scope: ControllerScope,
+        id: SenderId,
+        most: Option<i32>,
+    ) -> Result<(), StoreError> {
+        let row = senders::table.find((scope.controller(), id));
+        let changed = on!(self.writing(), c => diesel::update(row).set(senders::max_per_hour.eq(most)).execute(c))?;
+        if changed == 0 { Err(StoreError::NotFound) } else { Ok(()) }
+    }
+
     /// A new form.
     pub fn insert_form(&mut self, scope: ControllerScope, form: &Form) -> Result<(), StoreError> {
         let row = FormRow {
