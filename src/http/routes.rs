@@ -50,6 +50,7 @@ fn settings(config: &mut ServiceConfig<'_>) {
         .service(api::senders::create)
         .service(api::senders::list)
         .service(api::senders::show)
+        .service(api::senders::change)
         .service(api::forms::create)
         .service(api::forms::list)
         .service(api::forms::show)

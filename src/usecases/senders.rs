@@ -54,6 +54,22 @@ pub async fn create_sender(
     find_sender(services, scope, id).await
 }
 
+/// Sets how many mails may go out in a sender's name in an hour. Who a sender is was shown to people and does not change.
+/// Mails that wait for their turn keep it.
+pub async fn change_sender_rate(
+    services: &Services,
+    scope: ControllerScope,
+    id: SenderId,
+    most: Option<u32>,
+) -> Result<Sender, Error> {
+    let most = most.map(rate).transpose()?;
+    let change = move |tx: &mut WriteTx<'_>| {
+        tx.set_sender_rate(scope, id, most)?;
+        Ok(tx.sender(scope, id)?)
+    };
+    services.store.write(scope.controller().uuid(), change).await
+}
+
 /// An address that every relay takes as a sender: with a name in ASCII before the `@`.
 fn address(field: &str, text: &str) -> Result<String, Error> {
     let address = EmailAddress::parse(text).map_err(|error| Error::field(field, error))?;

@@ -86,6 +86,7 @@ const TABLE: &[Line] = &[
     ("POST", "/v1/senders", SETTINGS, "{}", 400),
     ("GET", "/v1/senders", SETTINGS, "", 200),
     ("GET", "/v1/senders/{id}", SETTINGS, "", 200),
+    ("PATCH", "/v1/senders/{id}", SETTINGS, "{}", 200),
     ("POST", "/v1/forms", SETTINGS, "{}", 400),
     ("GET", "/v1/forms", SETTINGS, "", 200),
     ("GET", "/v1/forms/{id}", SETTINGS, "", 200),

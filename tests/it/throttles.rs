@@ -214,6 +214,15 @@ both_engines! {
         }
         let slow = app.api().post("/v1/senders", sender(60)).await.expect(201);
         assert_eq!(slow.json["max_per_hour"], 60);
+        // What may be changed later, taken away, and left as it is.
+        let path = format!("/v1/senders/{}", slow.text("id"));
+        let changed = async |body| app.api().patch(&path, body).await;
+        changed(json!({ "max_per_hour": 59 })).await.expect_faults(&["max_per_hour"]);
+        changed(json!({ "name": "Another" })).await.expect_problem(400, "bad-request");
+        assert_eq!(changed(json!({ "max_per_hour": 300 })).await.expect(200).json["max_per_hour"], 300);
+        assert_eq!(changed(json!({})).await.expect(200).json["max_per_hour"], 300);
+        assert!(changed(json!({ "max_per_hour": null })).await.expect(200).json.get("max_per_hour").is_none());
+        assert_eq!(changed(json!({ "max_per_hour": 60 })).await.expect(200).json["max_per_hour"], 60);
         let shown = app.api().get(&format!("/v1/senders/{}", shop.sender)).await.expect(200);
         assert!(shown.json.get("max_per_hour").is_none(), "{}", shown.json);
         shop.sender = slow.text("id");

@@ -1,8 +1,8 @@
 //! Senders: in whose name mail goes out.
 
 use actix_web::web::{Data, Json, Path};
-use actix_web::{HttpResponse, get, post};
-use serde::{Deserialize, Serialize};
+use actix_web::{HttpResponse, get, patch, post};
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 use validator::Validate;
 
@@ -14,7 +14,7 @@ use crate::http::problem::{Problem, ProblemBody};
 use crate::store::sites::Sender;
 use crate::usecases::Services;
 use crate::usecases::once::Asker;
-use crate::usecases::senders::{NewSender, create_sender, find_sender, list_senders};
+use crate::usecases::senders::{NewSender, change_sender_rate, create_sender, find_sender, list_senders};
 
 /// A sender to create.
 #[derive(Deserialize, Validate, ToSchema)]
@@ -36,6 +36,23 @@ pub struct SenderRequest {
     #[validate(range(min = 60, max = 1_000_000, message = "a whole number from 60 to 1000000"))]
     #[schema(minimum = 60, maximum = 1_000_000)]
     pub max_per_hour: Option<u32>,
+}
+
+/// What may change about a sender. Who it is may not: people have seen it.
+#[derive(Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SenderPatch {
+    /// Mails in its name in an hour, at most; `null` for as many as the operator allows. Those that wait for their turn
+    /// keep it.
+    #[serde(default, deserialize_with = "present")]
+    #[validate(range(min = 60, max = 1_000_000, message = "a whole number from 60 to 1000000"))]
+    #[schema(value_type = Option<u32>, minimum = 60, maximum = 1_000_000)]
+    pub max_per_hour: Option<Option<u32>>,
+}
+
+/// Tells `null` from what is not there.
+fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Option<u32>>, D::Error> {
+    Option::deserialize(from).map(Some)
 }
 
 /// A sender.
@@ -107,4 +124,22 @@ pub async fn list(who: For<Settings>, services: Data<Services>) -> Result<Json<P
 pub async fn show(who: For<Settings>, services: Data<Services>, id: Path<String>) -> Result<Json<SenderView>, Problem> {
     let id: SenderId = path_id(&id)?;
     Ok(Json(find_sender(&services, who.scope, id).await?.into()))
+}
+
+/// Change how many mails may go out in a sender's name.
+#[utoipa::path(tag = "senders", operation_id = "change_sender", security(("token" = ["settings"])), request_body = SenderPatch, params(("id" = String, Path, description = "The sender's id")),
+    responses((status = 200, description = "The sender", body = SenderView), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+#[patch("/senders/{id}")]
+pub async fn change(
+    who: For<Settings>,
+    services: Data<Services>,
+    path: Path<String>,
+    body: ApiJson<SenderPatch>,
+) -> Result<Json<SenderView>, Problem> {
+    let id: SenderId = path_id(&path)?;
+    let sender = match body.value.max_per_hour {
+        Some(most) => change_sender_rate(&services, who.scope, id, most).await?,
+        None => find_sender(&services, who.scope, id).await?,
+    };
+    Ok(Json(sender.into()))
 }
