@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use reqwest::Method;
 use serde_json::{Value, json};
 use support::cluster::Cluster;
+use support::figures;
 use support::house::{Engine, Ground, House};
 use support::options::Options;
 use support::process::{self, Used};
@@ -124,7 +125,12 @@ async fn measure(engine: Engine, cluster: Option<&Cluster>, options: &Options) -
         runs.push(run);
     }
     print(size, &runs);
-    Ok(())
+    let of = |rate: &dyn Fn(&Read) -> f64| median(&runs.iter().map(rate).collect::<Vec<f64>>()).0;
+    let kept = [
+        ("other", "the same rows in a loop of SQL", of(&|run| run.raw)),
+        ("ours", "Reconsent, every row checked", of(&|run| size as f64 / run.read.as_secs_f64())),
+    ];
+    figures::keep(options, engine, "Rows of a list a second", &kept)
 }
 
 async fn one_run(engine: Engine, cluster: Option<&Cluster>, size: usize, raw: f64) -> Outcome<Read> {

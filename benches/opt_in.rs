@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use support::cluster::Cluster;
+use support::figures;
 use support::house::{Engine, Ground, House};
 use support::load::{self, Counted, Load};
 use support::options::Options;
@@ -97,7 +98,17 @@ async fn measure(engine: Engine, cluster: Option<&Cluster>, options: &Options) -
         nothing.push(idle_door(engine, cluster, options).await?);
     }
     print(shapes, &raw, &served, &nothing);
-    Ok(())
+    let of = |wanted: Variant| {
+        let runs = served.iter().filter(|(variant, _)| *variant == wanted).flat_map(|(_, runs)| runs);
+        median(&runs.map(|run| run.counted.per_second()).collect::<Vec<f64>>()).0
+    };
+    let fastest = raw.iter().map(|rates| median(rates).0).fold(0.0, f64::max);
+    let kept = [
+        ("other", "the same rows in a loop of SQL", fastest),
+        ("ours", "Reconsent over HTTP", of(Variant::Grouped)),
+        ("other", "one opt-in in a commit", of(Variant::One)),
+    ];
+    figures::keep(options, engine, "Opt-ins a second", &kept)
 }
 
 /// Opens a house for a variant.

@@ -8,6 +8,7 @@ use lettre::transport::smtp::client::AsyncSmtpConnection;
 use lettre::transport::smtp::extension::ClientId;
 use reconsent::mail::{Envelope, Outcome as Handed, Relay, RelaySettings};
 use support::cluster::Cluster;
+use support::figures;
 use support::house::{Engine, Ground, House};
 use support::options::Options;
 use support::process::{self, Used};
@@ -61,7 +62,12 @@ async fn measure(engine: Engine, cluster: Option<&Cluster>, options: &Options) -
         runs.push(run);
     }
     print(members, &runs);
-    Ok(())
+    let of = |rate: fn(&Sent) -> f64| median(&runs.iter().map(rate).collect::<Vec<f64>>()).0;
+    let kept = [
+        ("other", "the mail library alone", of(|run| run.library)),
+        ("ours", "Reconsent, each on record", of(|run| run.rate)),
+    ];
+    figures::keep(options, engine, "Mails a second", &kept)
 }
 
 async fn one_run(engine: Engine, cluster: Option<&Cluster>, members: usize) -> Outcome<Sent> {

@@ -4,6 +4,7 @@
 
 pub mod bytes;
 pub mod cluster;
+pub mod figures;
 pub mod fill;
 pub mod house;
 pub mod library;

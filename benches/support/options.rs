@@ -1,6 +1,6 @@
 //! What is said on the command line: `--quick` for a run of seconds that only proves that it runs, `--sqlite` or
-//! `--postgres` for one engine, `--runs N`, `--size N`, `--hold SECONDS`,
-//! `--worker` for a held house that also works off what it takes in.
+//! `--postgres` for one engine, `--runs N`, `--size N`, `--keep` for figures that the README's picture is
+//! drawn from, `--hold SECONDS`, `--worker` for a held house that also works off what it takes in.
 
 use super::cluster::Cluster;
 use super::house::Engine;
@@ -11,6 +11,8 @@ pub struct Options {
     pub quick: bool,
     /// Rounds of all variants, one after the other.
     pub runs: usize,
+    /// Whether the figures are kept for the picture.
+    pub keep: bool,
     /// Keeps the service under load for this many seconds and measures nothing, for a profile taken from outside.
     pub hold: Option<u64>,
     /// Whether the house that is held has its worker.
@@ -44,6 +46,7 @@ impl Options {
         Self {
             quick,
             runs: usize::try_from(runs).unwrap_or(3).max(1),
+            keep: has("--keep"),
             hold: after("--hold"),
             worker: has("--worker"),
             size: after("--size"),
