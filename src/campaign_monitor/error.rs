@@ -103,6 +103,14 @@ impl CallError {
         }
     }
 
+    /// The provider's code, if it gave one.
+    pub fn code(&self) -> Option<u32> {
+        match self {
+            Self::Refused { code, .. } => Some(*code),
+            _ => None,
+        }
+    }
+
     /// Whether the provider may have carried out the call although we do not know it.
     pub fn may_have_happened(&self) -> bool {
         match self {

@@ -47,7 +47,7 @@ pub struct ListEntry {
 }
 
 /// How far an opt-out reaches.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum UnsubscribeSetting {
     /// Every list of the client, and the suppression list.
     AllClientLists,
@@ -57,6 +57,18 @@ pub enum UnsubscribeSetting {
     #[default]
     #[serde(other)]
     Other,
+}
+
+/// A list to create.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct NewList<'a> {
+    /// Title, unique within the client.
+    pub title: &'a str,
+    /// Reach of an opt-out.
+    pub unsubscribe_setting: UnsubscribeSetting,
+    /// Whether the provider sends a verification mail of its own.
+    pub confirmed_opt_in: bool,
 }
 
 /// A list's settings.
@@ -112,6 +124,19 @@ pub enum FieldType {
     MultiSelectMany,
 }
 
+impl FieldType {
+    /// The provider's word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Text => "Text",
+            Self::Number => "Number",
+            Self::Date => "Date",
+            Self::MultiSelectOne => "MultiSelectOne",
+            Self::MultiSelectMany => "MultiSelectMany",
+        }
+    }
+}
+
 /// A custom field to create. Use plain ASCII names and options: others get unusable keys.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -151,6 +176,12 @@ impl Webhook {
     /// Only `Active` is on; the word for off is not published.
     pub fn is_active(&self) -> bool {
         self.status.eq_ignore_ascii_case("active")
+    }
+
+    /// Whether it tells, in JSON, of every kind of event.
+    pub fn tells_all(&self) -> bool {
+        let tells = |kind: &str| self.events.iter().any(|event| event.eq_ignore_ascii_case(kind));
+        self.payload_format.eq_ignore_ascii_case("json") && super::webhooks::EVENTS.iter().all(|kind| tells(kind))
     }
 }
 

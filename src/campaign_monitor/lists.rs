@@ -4,11 +4,16 @@ use reqwest::Method;
 
 use super::client::{Account, Call};
 use super::error::{CallError, InputError};
-use super::layout::{CustomField, ListDetails, NewField};
+use super::layout::{CustomField, ListDetails, NewField, NewList};
 use super::types::{Direction, ListState, OrderField, Page, PageRequest, Subscriber};
 use super::verdict::Verdict;
 
 impl Account<'_> {
+    /// Create a list; answers its id. Not repeatable: the title is taken then (250), also when only the answer was lost.
+    pub async fn create_list(&self, client_id: &str, list: &NewList<'_>) -> Result<String, CallError> {
+        self.send(Call::new(Method::POST, &["lists", client_id]).json(list)).await?.read()
+    }
+
     /// A list's settings.
     pub async fn list_details(&self, list_id: &str) -> Result<ListDetails, CallError> {
         self.send(Call::get(&["lists", list_id])).await?.read()

@@ -35,7 +35,8 @@ pub use error::{CallError, InputError};
 pub use fields::{FieldError, FieldValue, normalise_key};
 pub use import::{ImportOutcome, NewSubscriber, RowResult};
 pub use layout::{
-    ClientDetails, ClientEntry, CustomField, FieldType, ListDetails, ListEntry, NewField, UnsubscribeSetting, Webhook,
+    ClientDetails, ClientEntry, CustomField, FieldType, ListDetails, ListEntry, NewField, NewList, UnsubscribeSetting,
+    Webhook,
 };
 pub use payload::{EventKind, PayloadError, WebhookBatch, WebhookEvent, parse_batch};
 pub use settings::{ClientSettings, Credentials, Secret, SettingsError};

@@ -11,7 +11,7 @@ use super::error::CallError;
 use super::layout::Webhook;
 
 const TEST_FAILED: u32 = 610;
-const EVENTS: [&str; 3] = ["Subscribe", "Update", "Deactivate"];
+pub(super) const EVENTS: [&str; 3] = ["Subscribe", "Update", "Deactivate"];
 
 /// How the provider's own test of a webhook went.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -88,6 +88,12 @@ impl Zone {
         Self::named(name)
     }
 
+    /// How many seconds its clocks are ahead of UTC at this instant.
+    pub fn offset_at(&self, unix_micros: i64) -> Result<i32, ZoneError> {
+        let instant = Timestamp::from_microsecond(unix_micros).map_err(|_| ZoneError::BadDate)?;
+        Ok(self.0.to_offset(instant).seconds())
+    }
+
     /// The day of the client's calendar at this instant, for the `date` of a page.
     pub fn day_of(&self, unix_micros: i64) -> Result<Date, ZoneError> {
         let instant = Timestamp::from_microsecond(unix_micros).map_err(|_| ZoneError::BadDate)?;

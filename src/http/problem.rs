@@ -30,6 +30,7 @@ pub enum Kind {
     TooMany,
     Deadline,
     Busy,
+    Provider,
     Internal,
 }
 
@@ -52,6 +53,7 @@ impl Kind {
         Self::TooMany,
         Self::Deadline,
         Self::Busy,
+        Self::Provider,
         Self::Internal,
     ];
 
@@ -82,6 +84,7 @@ impl Kind {
             Self::TooMany => (StatusCode::TOO_MANY_REQUESTS, "too-many", "Too many requests"),
             Self::Deadline => (StatusCode::REQUEST_TIMEOUT, "deadline", "The request took too long"),
             Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy", "Try again shortly"),
+            Self::Provider => (StatusCode::BAD_GATEWAY, "provider", "The mailing provider did not do it"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong on our side"),
         }
     }
@@ -218,6 +221,8 @@ impl From<Error> for Problem {
             }
             Error::UnknownCredential => Self::of(Kind::Unauthorised),
             Error::UnknownLink => Self::of(Kind::NotFound),
+            // What went wrong there names no person and no key.
+            Error::Provider(error) => Self::with(Kind::Provider, error),
             Error::Store(failure) => match failure {
                 StoreFailure::NotFound => Self::of(Kind::NotFound),
                 StoreFailure::Conflict => Self::of(Kind::Taken),

@@ -61,7 +61,11 @@ fn settings(config: &mut ServiceConfig<'_>) {
         .service(api::destinations::create)
         .service(api::destinations::list)
         .service(api::destinations::show)
-        .service(api::destinations::replace_lists);
+        .service(api::destinations::replace_lists)
+        .service(api::connection::look)
+        .service(api::connection::show_account)
+        .service(api::connection::check)
+        .service(api::connection::prepare);
 }
 
 /// Uploaded lists.

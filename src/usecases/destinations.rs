@@ -50,7 +50,7 @@ pub struct ListChoice {
 
 /// A controller must not aim our client at the operator's own network (T-34): the provider is the one the operator
 /// set, or, in a house that is itself on loopback, something beside it.
-fn reachable(services: &Services, base_url: &str) -> Result<(), Error> {
+pub(super) fn reachable(services: &Services, base_url: &str) -> Result<(), Error> {
     let on_loopback = |text: &str| {
         let url = url::Url::parse(text).ok();
         url.is_some_and(|url| match url.host() {
@@ -82,10 +82,7 @@ pub async fn create_destination(
     let base_url = shape::api_root("base_url", new.base_url.as_deref().unwrap_or(&services.rules.provider_base_url))?;
     reachable(services, &base_url)?;
     let client_id = shape::provider_id("client_id", &new.client_id)?;
-    let api_key = new.api_key.expose().trim();
-    if !(1..=200).contains(&api_key.len()) || !api_key.bytes().all(|b| b.is_ascii_graphic()) {
-        return Err(Error::field("api_key", "expected 1 to 200 visible ASCII characters"));
-    }
+    let api_key = api_key_from(&new.api_key)?;
     if jiff::tz::TimeZone::get(&new.time_zone).is_err() {
         return Err(Error::field("time_zone", "expected a time zone of the IANA list, such as Europe/London"));
     }
@@ -118,6 +115,15 @@ pub async fn create_destination(
     let found = find_destination(services, scope, id).await?;
     let url = webhook_url(services, &keys, &found.destination)?;
     Ok((found, url))
+}
+
+/// What a person has pasted as an API key.
+pub(super) fn api_key_from(given: &ApiKey) -> Result<&str, Error> {
+    let key = given.expose().trim();
+    if !(1..=200).contains(&key.len()) || !key.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err(Error::field("api_key", "expected 1 to 200 visible ASCII characters"));
+    }
+    Ok(key)
 }
 
 /// The API key of a destination, for who speaks to the provider.
@@ -175,41 +181,69 @@ pub async fn set_lists(
     choices: Vec<ListChoice>,
 ) -> Result<DestinationWithLists, Error> {
     let (now, rules) = (services.clock.now(), Arc::clone(&services.rules));
-    let found = services
-        .store
-        .write(scope.controller().uuid(), move |tx: &mut WriteTx<'_>| {
-            tx.lock_destinations(scope)?;
-            let destination = tx.destination(scope, id)?;
-            let before = tx.destination_lists(scope)?;
-            let mut lists = read_choices(tx, scope, id, &choices)?;
-            for list in &mut lists {
-                let same = before.iter().find(|old| is_same(old, list));
-                list.walked = same.map_or(Some(remap::BEGINNING), |old| old.walked);
-            }
-            let replaced = |old: &DestinationList| {
-                old.destination_id == id || lists.iter().any(|list| list.purpose_id == old.purpose_id)
-            };
-            let gone: Vec<FormerList> = before
-                .iter()
-                .filter(|old| replaced(old) && !lists.iter().any(|list| is_same(old, list)))
-                .map(|old| given_up(old, now))
-                .collect();
-            make_room(tx, &rules, scope, gone.len(), now)?;
-            tx.drop_destination_lists(scope, id)?;
-            for former in &gone {
-                tx.give_up_list(former)?;
-            }
-            for list in &lists {
-                tx.set_destination_list(list)?;
-                tx.take_list_up_again(scope, &list.list_id, list.purpose_id)?;
-            }
-            if !gone.is_empty() || lists.iter().any(|list| list.walked.is_some()) {
-                remap::ask_for(tx, scope, now)?;
-            }
-            Ok::<_, Error>(with_lists(destination, &tx.destination_lists(scope)?))
-        })
-        .await?;
-    Ok(found)
+    let work = move |tx: &mut WriteTx<'_>| {
+        tx.lock_destinations(scope)?;
+        put_lists(tx, &rules, scope, id, &choices, now)
+    };
+    services.store.write(scope.controller().uuid(), work).await
+}
+
+/// Keeps one more purpose on a list of a destination, or on another one from now on; the others stay where they are.
+pub(super) async fn keep_on_list(
+    services: &Services,
+    scope: ControllerScope,
+    id: DestinationId,
+    choice: ListChoice,
+) -> Result<DestinationWithLists, Error> {
+    let (now, rules) = (services.clock.now(), Arc::clone(&services.rules));
+    let work = move |tx: &mut WriteTx<'_>| {
+        tx.lock_destinations(scope)?;
+        let purpose = shape::purpose_named(&tx.purposes(scope)?, &choice.purpose).map(|purpose| purpose.id);
+        let stay = tx.destination_lists(scope)?.into_iter();
+        let stay = stay.filter(|list| list.destination_id == id && Some(list.purpose_id) != purpose);
+        let mut choices: Vec<ListChoice> =
+            stay.map(|list| ListChoice { purpose: list.purpose_id.to_string(), list_id: list.list_id }).collect();
+        choices.push(choice.clone());
+        put_lists(tx, &rules, scope, id, &choices, now)
+    };
+    services.store.write(scope.controller().uuid(), work).await
+}
+
+fn put_lists(
+    tx: &mut WriteTx<'_>,
+    rules: &Rules,
+    scope: ControllerScope,
+    id: DestinationId,
+    choices: &[ListChoice],
+    now: Timestamp,
+) -> Result<DestinationWithLists, Error> {
+    let destination = tx.destination(scope, id)?;
+    let before = tx.destination_lists(scope)?;
+    let mut lists = read_choices(tx, scope, id, choices)?;
+    for list in &mut lists {
+        let same = before.iter().find(|old| is_same(old, list));
+        list.walked = same.map_or(Some(remap::BEGINNING), |old| old.walked);
+    }
+    let replaced =
+        |old: &DestinationList| old.destination_id == id || lists.iter().any(|list| list.purpose_id == old.purpose_id);
+    let gone: Vec<FormerList> = before
+        .iter()
+        .filter(|old| replaced(old) && !lists.iter().any(|list| is_same(old, list)))
+        .map(|old| given_up(old, now))
+        .collect();
+    make_room(tx, rules, scope, gone.len(), now)?;
+    tx.drop_destination_lists(scope, id)?;
+    for former in &gone {
+        tx.give_up_list(former)?;
+    }
+    for list in &lists {
+        tx.set_destination_list(list)?;
+        tx.take_list_up_again(scope, &list.list_id, list.purpose_id)?;
+    }
+    if !gone.is_empty() || lists.iter().any(|list| list.walked.is_some()) {
+        remap::ask_for(tx, scope, now)?;
+    }
+    Ok(with_lists(destination, &tx.destination_lists(scope)?))
 }
 
 fn is_same(one: &DestinationList, other: &DestinationList) -> bool {

@@ -1,6 +1,7 @@
 //! Where the rules' refusals and the store's errors meet. The doors translate each of these, without a wildcard, into
 //! what their callers understand.
 
+use crate::campaign_monitor::CallError;
 use crate::domain::campaign::CampaignRefusal;
 use crate::domain::consent::Refusal;
 use crate::store::{Fault, StoreError};
@@ -32,6 +33,9 @@ pub enum Error {
     /// The link does not work, and nobody is told why.
     #[error("the link is not known")]
     UnknownLink,
+    /// The provider did not do what was asked of it.
+    #[error("the provider: {0}")]
+    Provider(#[from] CallError),
     /// The store's own.
     #[error(transparent)]
     Store(StoreError),
@@ -110,6 +114,7 @@ impl Fault for Error {
             | Self::NobodyToMail(_)
             | Self::UnknownCredential
             | Self::UnknownLink
+            | Self::Provider(_)
             | Self::Internal(_) => None,
         }
     }

@@ -6,6 +6,7 @@ pub mod campaigns;
 pub mod caps;
 pub mod clockwork;
 pub mod confirmed;
+pub mod connection;
 pub mod controllers;
 pub mod deliver;
 pub mod destinations;

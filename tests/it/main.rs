@@ -11,6 +11,7 @@ mod campaigns;
 mod cli;
 mod clockwork;
 mod cm_client;
+mod connection;
 mod demo;
 mod distribution;
 mod growth;

@@ -3,6 +3,7 @@
 pub mod campaign_results;
 pub mod campaigns;
 pub mod confirmed;
+pub mod connection;
 pub mod consents;
 pub mod controllers;
 pub mod destinations;

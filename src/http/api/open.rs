@@ -80,6 +80,10 @@ const fn explanation(kind: Kind) -> &'static str {
         Kind::Busy => {
             "There is more to do than can be done now. Wait as long as Retry-After says, then repeat the request."
         }
+        Kind::Provider => {
+            "The mailing provider refused, or did not answer as it should; the detail says how. What it was asked for may have \
+             been done all the same. Asking again is safe."
+        }
         Kind::Internal => "Something is broken on our side; the log says what. Repeating may help later.",
     }
 }

@@ -66,6 +66,7 @@ fn failure(error: &Error, lang: &str) -> HttpResponse {
         | Error::NobodyToMail(_)
         | Error::UnknownCredential
         | Error::Store(StoreFailure::Conflict | StoreFailure::Failed(_))
+        | Error::Provider(_)
         | Error::Internal(_) => {
             tracing::error!(%error, "a page failed");
             trouble(StatusCode::INTERNAL_SERVER_ERROR, frame, Trouble::Ours)

@@ -21,7 +21,7 @@ use crate::store::outbox::Task;
 
 use super::{Error, Services};
 pub use many::{Together, sync_people};
-pub(super) use plan::stood_for;
+pub(super) use plan::{FIELDS, stood_for};
 use plan::{Plan, Step};
 
 /// What stands on record while an add is under way.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use crate::campaign_monitor::{ConsentToTrack, FieldValue, NewSubscriber, Zone};
+use crate::campaign_monitor::{ConsentToTrack, FieldType, FieldValue, NewSubscriber, Zone};
 use crate::crypto::ControllerKeys;
 use crate::domain::consent::Standing;
 use crate::domain::ids::{ControllerScope, EventId, PolicyVersionId, PurposeId, SubjectId};
@@ -25,6 +25,14 @@ pub const POLICY_VERSION: &str = "PolicyVersion";
 pub const PURPOSES: &str = "Purposes";
 /// The basis (PE-04).
 pub const BASIS: &str = "Basis";
+
+/// The fields that every list is to have, and their types.
+pub const FIELDS: [(&str, FieldType); 4] = [
+    (CONSENT_DATE, FieldType::Date),
+    (POLICY_VERSION, FieldType::Text),
+    (PURPOSES, FieldType::Text),
+    (BASIS, FieldType::Text),
+];
 
 /// One person, and what is to be done at each list.
 pub struct Plan {
