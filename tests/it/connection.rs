@@ -124,6 +124,43 @@ both_engines! {
         assert_eq!(check(&app, &shop.destination).await["ready"], true);
     }
 
+    async fn a_webhook_that_is_off_or_tells_too_little_is_put_right(app: TestApp) {
+        let world = World::around(&app);
+        let shop = Shop::open(&app, &world).await;
+        let hooks = format!("{}/api/v3.3/lists/{LIST}/webhooks", world.emulator.base_url());
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let call = async |request: reqwest::RequestBuilder| {
+            let answer = request.basic_auth(world.emulator.account_key(), Some("x")).send().await.unwrap();
+            assert!(answer.status().is_success());
+            answer.text().await.unwrap()
+        };
+        let there = async || serde_json::from_str::<Value>(&call(http.get(format!("{hooks}.json"))).await).unwrap();
+        let some = json!({ "Events": ["Subscribe"], "Url": format!("{}{}", app.base, shop.webhook), "PayloadFormat": "json" });
+        call(http.post(format!("{hooks}.json")).json(&some)).await;
+        let text = async || {
+            let found = check(&app, &shop.destination).await;
+            let hook = found["findings"].as_array().unwrap().iter().find(|one| one["matter"] == "webhook").cloned();
+            hook.unwrap()["text"].as_str().unwrap().to_owned()
+        };
+        assert!(text().await.contains("not tell of all kinds"));
+
+        let path = format!("/v1/destinations/{}/lists", shop.destination);
+        // Ids are the provider's, in its spelling.
+        let wanted = json!({ "purpose": "newsletter", "list_id": LIST.to_uppercase() });
+        let ready = app.api().post(&path, wanted.clone()).await.expect(200).json;
+        assert_eq!((&ready["webhook"], &ready["list_id"]), (&json!("made"), &json!(LIST)), "{ready}");
+        let whole = there().await;
+        assert_eq!(whole.as_array().unwrap().len(), 1, "the one that told too little is gone: {whole}");
+        assert!(text().await.contains("told here"));
+
+        let id = whole[0]["WebhookID"].as_str().unwrap();
+        call(http.put(format!("{hooks}/{id}/deactivate.json")).body(" ")).await;
+        assert!(text().await.contains("switched off"));
+        let ready = app.api().post(&path, wanted).await.expect(200).json;
+        assert_eq!(ready["webhook"], "activated", "{ready}");
+        assert_eq!((there().await[0]["Status"].clone(), text().await.contains("told here")), (json!("Active"), true));
+    }
+
     async fn a_list_that_cannot_be_is_refused_before_anything_is_made(app: TestApp) {
         let world = World::around(&app);
         let shop = Shop::open(&app, &world).await;

@@ -240,11 +240,15 @@ impl Findings {
 
     fn webhook(&mut self, there: &[Webhook], ours: &str) {
         let own: Vec<&Webhook> = there.iter().filter(|hook| hook.url == ours).collect();
-        let (standing, text) = match own.iter().find(|hook| hook.is_active()) {
-            Some(hook) if hook.tells_all() => (Standing::Good, "stops there are told here"),
-            Some(_) => (Standing::Missing, "the webhook does not tell of all kinds of events"),
-            None if own.is_empty() => (Standing::Missing, "there is no webhook of ours; stops there are seen late"),
-            None => (Standing::Missing, "our webhook was switched off there; stops were missed since"),
+        let on = || own.iter().filter(|hook| hook.is_active());
+        let (standing, text) = if on().any(|hook| hook.tells_all()) {
+            (Standing::Good, "stops there are told here")
+        } else if on().next().is_some() {
+            (Standing::Missing, "the webhook does not tell of all kinds of events")
+        } else if own.is_empty() {
+            (Standing::Missing, "there is no webhook of ours; stops there are seen late")
+        } else {
+            (Standing::Missing, "our webhook was switched off there; stops were missed since")
         };
         self.add(Matter::Webhook, standing, text.to_owned());
     }

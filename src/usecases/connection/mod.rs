@@ -8,7 +8,7 @@ mod prepare;
 use std::time::Duration;
 
 use crate::campaign_monitor::{
-    CallError, Client, ClientEntry, ClientSettings, Credentials, ListEntry, Reason, Secret, Verdict, Zone, label_zone,
+    CallError, Client, ClientEntry, Credentials, ListEntry, Reason, Secret, Verdict, Zone, label_zone,
 };
 use crate::domain::ids::{ControllerScope, DestinationId};
 use crate::store::ReadTx;
@@ -70,15 +70,7 @@ struct Line {
 
 impl Line {
     fn open(base_url: &str, credentials: Credentials) -> Result<Self, Error> {
-        let settings = ClientSettings {
-            base_url: base_url.to_owned(),
-            connect_timeout: CALL,
-            total_timeout: CALL,
-            ..ClientSettings::default()
-        };
-        let client =
-            Client::new(&settings).map_err(|error| Error::Internal(format!("the provider's address: {error}")))?;
-        Ok(Self { client, credentials })
+        Ok(Self { client: sync::client_at(base_url, CALL, CALL)?, credentials })
     }
 
     async fn of(services: &Services, destination: &Destination) -> Result<Self, Error> {
@@ -102,7 +94,7 @@ pub async fn look(services: &Services, look: Look) -> Result<Account, Error> {
             Verdict::NeedsPerson(Reason::Credential | Reason::CredentialExpired) => {
                 Error::field("api_key", "the provider does not take this key")
             }
-            Verdict::NeedsPerson(Reason::ForeignId | Reason::NotFound) => {
+            Verdict::NeedsPerson(Reason::ForeignId | Reason::NotFound) if client_id.is_some() => {
                 Error::field("client_id", "the account has no such client")
             }
             _ => Error::Provider(call),
@@ -165,8 +157,8 @@ async fn read(
     services.store.read(read).await
 }
 
-/// Whether two zones agree about what time it is now and at the turn of each half year, which tells apart zones with and
-/// without daylight saving.
+/// Whether the clocks of two zones agree through the coming year, month by month: so zones with and without daylight
+/// saving are told apart.
 fn same_clock(one: &str, other: &str, now: crate::domain::time::Timestamp) -> bool {
     let (Ok(one), Ok(other)) = (Zone::named(one), Zone::named(other)) else { return false };
     let month = Duration::from_secs(30 * 86_400);

@@ -93,10 +93,9 @@ pub async fn prepare_list(
         ListToPrepare::Existing(list_id) => {
             let list_id = shape::provider_id("list_id", &list_id)?;
             let of_client = account.client_lists(&destination.client_id).await?;
-            if !of_client.iter().any(|list| list.list_id.eq_ignore_ascii_case(&list_id)) {
-                return Err(Error::field("list_id", "the client has no such list"));
-            }
-            (list_id, false)
+            // In the provider's spelling, so that one list is never taken for two.
+            let found = of_client.into_iter().find(|list| list.list_id.eq_ignore_ascii_case(&list_id));
+            (found.ok_or_else(|| Error::field("list_id", "the client has no such list"))?.list_id, false)
         }
     };
     let fields = ensure_fields(&account, &list_id).await?;

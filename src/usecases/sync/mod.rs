@@ -90,14 +90,7 @@ impl Provider {
         if let Some(client) = clients.get(base_url) {
             return Ok(client.clone());
         }
-        let settings = ClientSettings {
-            base_url: base_url.to_owned(),
-            connect_timeout: self.settings.connect_timeout,
-            total_timeout: self.settings.call_timeout,
-            ..ClientSettings::default()
-        };
-        let client =
-            Client::new(&settings).map_err(|error| Error::Internal(format!("the provider's address: {error}")))?;
+        let client = client_at(base_url, self.settings.connect_timeout, self.settings.call_timeout)?;
         clients.insert(base_url.to_owned(), client.clone());
         Ok(client)
     }
@@ -119,6 +112,13 @@ impl Provider {
             if failed { breaker.failed(permit, now_ms) } else { breaker.succeeded(permit) }
         }
     }
+}
+
+/// A client for the API at this address.
+pub(super) fn client_at(base_url: &str, connect_timeout: Duration, total_timeout: Duration) -> Result<Client, Error> {
+    let settings =
+        ClientSettings { base_url: base_url.to_owned(), connect_timeout, total_timeout, ..ClientSettings::default() };
+    Client::new(&settings).map_err(|error| Error::Internal(format!("the provider's address: {error}")))
 }
 
 fn millis(duration: Duration) -> u64 {
