@@ -1,5 +1,5 @@
 //! Draws `.pictures/performance.svg` from `benches/figures.tsv`: one group of bars for each kind of work, each to its own
-//! scale. A line holds the work, who does it and how many in a second; the first letter says whether it is ours.
+//! scale. What a line of the file holds stands in `support/figures.rs`.
 
 use std::collections::BTreeMap;
 use std::error::Error;

@@ -46,7 +46,7 @@ impl Options {
         Self {
             quick,
             runs: usize::try_from(runs).unwrap_or(3).max(1),
-            keep: has("--keep"),
+            keep: has("--keep") && !quick,
             hold: after("--hold"),
             worker: has("--worker"),
             size: after("--size"),
