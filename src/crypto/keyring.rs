@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use super::alarm::Alarms;
 use super::field::{self, Place, SealError};
 use super::index;
-use super::secret::Key;
+use super::secret::{self, Key};
 
 /// What a controller's key is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -181,6 +181,12 @@ impl SubjectKey {
     /// Opens what [`Self::seal`] made.
     pub fn open(&self, table: &str, column: &str, row: Uuid, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
         field::open(&self.key, &Place { table, column, controller: self.controller, row, key_version: 0 }, sealed)
+    }
+
+    /// A fingerprint of something said about the person, to see whether it has changed: it gives nothing away, and says
+    /// nothing any more once the person's key is gone.
+    pub fn mark(&self, purpose: &str, plain: &[u8]) -> [u8; 32] {
+        secret::keyed_hash(&self.key, &[b"mark", purpose.as_bytes(), plain])
     }
 }
 

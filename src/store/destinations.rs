@@ -2,7 +2,7 @@
 //! there. A webhook's secret finds the controller.
 
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Bool, Nullable, Text};
+use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
 use diesel::upsert::excluded;
 
 use crate::domain::ids::{ControllerId, ControllerScope, DestinationId, EventId, PurposeId, SubjectId};
@@ -45,7 +45,15 @@ pub struct Destination {
     pub created_at: Timestamp,
 }
 
-/// Which list a purpose is kept on.
+impl Destination {
+    /// The client, by where its API is and its id there.
+    pub fn client(&self) -> (&str, &str) {
+        (&self.base_url, &self.client_id)
+    }
+}
+
+/// A list that a purpose is kept on. A list may serve several purposes, and a purpose be kept on several lists; a list
+/// is at one destination.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable)]
 #[diesel(table_name = destination_lists, treat_none_as_default_value = false)]
 pub struct DestinationList {
@@ -74,12 +82,14 @@ pub struct DestinationState {
     pub list_id: String,
     /// Active there, or about to be.
     pub active: bool,
-    /// Taken off by us, or about to be, although the consent stands: no stop of the person.
+    /// Moved by us to the provider's *deleted*, or about to be: that is no word of the person, a stop in other words is.
     pub set_aside: bool,
     /// Up to which event it is in step.
     pub event_id: EventId,
     /// Since when.
     pub synced_at: Timestamp,
+    /// A fingerprint of the row that was written there, under the person's key; none: not known.
+    pub row_mark: Option<Vec<u8>>,
     /// What went wrong last.
     pub last_error: Option<String>,
 }
@@ -92,12 +102,13 @@ bulk_row!(DestinationState => "destination_states" {
     set_aside: Bool,
     event_id: Id,
     synced_at: BigInt,
+    row_mark: Nullable<Binary>,
     last_error: Nullable<Text>,
 });
 
 /// What stands now takes the place of what stood.
 const INSTEAD: &str = "ON CONFLICT (controller_id, subject_id, list_id) DO UPDATE SET active = excluded.active, \
-     set_aside = excluded.set_aside, event_id = excluded.event_id, synced_at = excluded.synced_at, \
+     set_aside = excluded.set_aside, event_id = excluded.event_id, synced_at = excluded.synced_at, row_mark = excluded.row_mark, \
      last_error = excluded.last_error";
 
 impl ReadTx<'_> {
@@ -129,7 +140,7 @@ impl ReadTx<'_> {
     pub fn destination_lists(&mut self, scope: ControllerScope) -> Result<Vec<DestinationList>, StoreError> {
         use destination_lists::dsl as t;
         Ok(
-            on!(self.conn, c => t::destination_lists.filter(t::controller_id.eq(scope.controller())).select(DestinationList::as_select()).order(t::purpose_id).load(c))?,
+            on!(self.conn, c => t::destination_lists.filter(t::controller_id.eq(scope.controller())).select(DestinationList::as_select()).order((t::purpose_id, t::list_id)).load(c))?,
         )
     }
 
@@ -170,11 +181,11 @@ impl WriteTx<'_> {
         Ok(())
     }
 
-    /// Keeps a purpose on a list, or on another one from now on.
+    /// Keeps a purpose on a list, from now on that of this destination.
     pub fn set_destination_list(&mut self, list: &DestinationList) -> Result<(), StoreError> {
         use destination_lists::dsl as t;
-        on!(self.writing(), c => diesel::insert_into(t::destination_lists).values(list).on_conflict((t::controller_id, t::purpose_id)).do_update()
-            .set((t::destination_id.eq(list.destination_id), t::list_id.eq(&list.list_id), t::walked.eq(list.walked))).execute(c))?;
+        on!(self.writing(), c => diesel::insert_into(t::destination_lists).values(list).on_conflict((t::controller_id, t::purpose_id, t::list_id)).do_update()
+            .set((t::destination_id.eq(list.destination_id), t::walked.eq(list.walked))).execute(c))?;
         Ok(())
     }
 
@@ -219,6 +230,7 @@ impl WriteTx<'_> {
                             t::set_aside.eq(excluded(t::set_aside)),
                             t::event_id.eq(excluded(t::event_id)),
                             t::synced_at.eq(excluded(t::synced_at)),
+                            t::row_mark.eq(excluded(t::row_mark)),
                             t::last_error.eq(excluded(t::last_error)),
                         ))
                         .execute(&mut **c)?;

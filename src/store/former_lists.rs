@@ -50,12 +50,12 @@ impl ReadTx<'_> {
         )
     }
 
-    /// A purpose whose confirmed people have not all been asked to be brought to its list.
+    /// A purpose and a list of it that its confirmed people have not all been asked to be brought to.
     pub fn list_to_walk(&mut self, scope: ControllerScope) -> Result<Option<DestinationList>, StoreError> {
         use destination_lists::dsl as t;
         Ok(
             on!(self.conn, c => t::destination_lists.filter(t::controller_id.eq(scope.controller())).filter(t::walked.is_not_null())
-            .select(DestinationList::as_select()).order(t::purpose_id).first(c).optional())?,
+            .select(DestinationList::as_select()).order((t::purpose_id, t::list_id)).first(c).optional())?,
         )
     }
 
@@ -124,10 +124,10 @@ impl WriteTx<'_> {
         )
     }
 
-    /// Notes how far a purpose's confirmed people have been walked through, as long as it is kept on that list.
+    /// Notes how far a purpose's confirmed people have been walked through for a list, as long as it is kept there.
     pub fn note_walk(&mut self, list: &DestinationList, walked: Option<SubjectId>) -> Result<(), StoreError> {
         use destination_lists::dsl as t;
-        on!(self.writing(), c => diesel::update(t::destination_lists.find((list.controller_id, list.purpose_id)).filter(t::list_id.eq(&list.list_id)))
+        on!(self.writing(), c => diesel::update(t::destination_lists.find((list.controller_id, list.purpose_id, &list.list_id)))
             .set(t::walked.eq(walked)).execute(c))?;
         Ok(())
     }

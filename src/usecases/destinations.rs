@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::crypto::ControllerKeys;
 use crate::crypto::secret::{SecretText, bearer_token, sha256};
-use crate::domain::ids::{ControllerScope, DestinationId};
+use crate::domain::ids::{ControllerScope, DestinationId, PurposeId};
 use crate::domain::time::Timestamp;
 use crate::store::destinations::{Destination, DestinationList};
 use crate::store::former_lists::FormerList;
@@ -172,8 +172,8 @@ fn with_lists(destination: Destination, all: &[DestinationList]) -> DestinationW
     DestinationWithLists { destination, lists }
 }
 
-/// Says which lists of a destination the purposes are kept on; what was said before is replaced. A purpose that was
-/// kept elsewhere moves here. Who is confirmed is brought to the new lists, and leaves the old ones, by and by.
+/// Says which purposes are kept on which lists of a destination; what was said before is replaced, and what is kept at
+/// other destinations stays. Who is confirmed is brought to the new lists, and leaves the old ones, by and by.
 pub async fn set_lists(
     services: &Services,
     scope: ControllerScope,
@@ -188,19 +188,24 @@ pub async fn set_lists(
     services.store.write(scope.controller().uuid(), work).await
 }
 
-/// Keeps one more purpose on a list of a destination, or on another one from now on; the others stay where they are.
+/// Keeps a purpose on one more list of a destination, or on that one instead of the others there; other purposes stay
+/// where they are.
 pub(super) async fn keep_on_list(
     services: &Services,
     scope: ControllerScope,
     id: DestinationId,
     choice: ListChoice,
+    also: bool,
 ) -> Result<DestinationWithLists, Error> {
     let (now, rules) = (services.clock.now(), Arc::clone(&services.rules));
     let work = move |tx: &mut WriteTx<'_>| {
         tx.lock_destinations(scope)?;
         let purpose = shape::purpose_named(&tx.purposes(scope)?, &choice.purpose).map(|purpose| purpose.id);
         let stay = tx.destination_lists(scope)?.into_iter();
-        let stay = stay.filter(|list| list.destination_id == id && Some(list.purpose_id) != purpose);
+        let stay = stay.filter(|list| {
+            let leaves = Some(list.purpose_id) == purpose && (!also || list.list_id == choice.list_id);
+            list.destination_id == id && !leaves
+        });
         let mut choices: Vec<ListChoice> =
             stay.map(|list| ListChoice { purpose: list.purpose_id.to_string(), list_id: list.list_id }).collect();
         choices.push(choice.clone());
@@ -224,8 +229,9 @@ fn put_lists(
         let same = before.iter().find(|old| is_same(old, list));
         list.walked = same.map_or(Some(remap::BEGINNING), |old| old.walked);
     }
+    // A list that another destination kept has moved here with all its purposes, see `read_choices`.
     let replaced =
-        |old: &DestinationList| old.destination_id == id || lists.iter().any(|list| list.purpose_id == old.purpose_id);
+        |old: &DestinationList| old.destination_id == id || lists.iter().any(|list| list.list_id == old.list_id);
     let gone: Vec<FormerList> = before
         .iter()
         .filter(|old| replaced(old) && !lists.iter().any(|list| is_same(old, list)))
@@ -293,12 +299,15 @@ fn read_choices(
     choices: &[ListChoice],
 ) -> Result<Vec<DestinationList>, Error> {
     let purposes = tx.purposes(scope)?;
-    let named: Vec<_> = choices.iter().filter_map(|choice| shape::purpose_named(&purposes, &choice.purpose)).collect();
-    // What is named here moves here, with its list where that stays the same.
-    let elsewhere = tx.destination_lists(scope)?.into_iter();
-    let elsewhere =
-        elsewhere.filter(|list| list.destination_id != id && !named.iter().any(|p| p.id == list.purpose_id));
-    let taken: Vec<String> = elsewhere.map(|list| list.list_id).collect();
+    let elsewhere: Vec<DestinationList> =
+        tx.destination_lists(scope)?.into_iter().filter(|list| list.destination_id != id).collect();
+    // A list is at one destination. It moves here if everything that is kept on it does.
+    let named: Vec<(PurposeId, &str)> = choices
+        .iter()
+        .filter_map(|choice| Some((shape::purpose_named(&purposes, &choice.purpose)?.id, choice.list_id.as_str())))
+        .collect();
+    let stays = |list: &&DestinationList| !named.contains(&(list.purpose_id, &list.list_id));
+    let taken: Vec<&str> = elsewhere.iter().filter(stays).map(|list| list.list_id.as_str()).collect();
     let mut lists: Vec<DestinationList> = Vec::with_capacity(choices.len());
     let mut faults = Vec::new();
     for (index, choice) in choices.iter().enumerate() {
@@ -307,12 +316,15 @@ fn read_choices(
             continue;
         };
         let list_id = shape::provider_id(&format!("lists[{index}].list_id"), &choice.list_id)?;
-        if lists.iter().any(|list| list.purpose_id == purpose.id) {
-            faults.push(FieldFault::new(format!("lists[{index}].purpose"), "this purpose was named before"));
+        if lists.iter().any(|list| (list.purpose_id, &list.list_id) == (purpose.id, &list_id)) {
+            faults.push(FieldFault::new(
+                format!("lists[{index}].purpose"),
+                "this purpose was named for this list before",
+            ));
         }
-        // Two purposes on one list could not be told apart there: leaving the one would end the other.
-        if taken.contains(&list_id) || lists.iter().any(|list| list.list_id == list_id) {
-            faults.push(FieldFault::new(format!("lists[{index}].list_id"), "this list serves another purpose"));
+        if taken.contains(&list_id.as_str()) {
+            let text = "another destination keeps a purpose on this list that is not named for it here";
+            faults.push(FieldFault::new(format!("lists[{index}].list_id"), text));
         }
         lists.push(DestinationList {
             controller_id: scope.controller(),

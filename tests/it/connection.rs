@@ -178,8 +178,6 @@ both_engines! {
         }
         assert_eq!(world.emulator.request_count(), 0, "the provider was not asked");
         app.api().post(&path, json!({ "purpose": "newsletter", "list_id": BAD_LIST })).await.expect_faults(&["list_id"]);
-        // Another purpose's list stays its own.
-        app.api().post(&path, json!({ "purpose": "tracking", "list_id": LIST })).await.expect_faults(&["list_id"]);
     }
 
     async fn a_check_names_each_thing_that_is_missing(app: TestApp) {

@@ -24,6 +24,7 @@ mod keys;
 mod kills;
 mod limits;
 mod mail_smtp;
+mod mapping;
 mod openapi;
 mod people;
 mod plans;

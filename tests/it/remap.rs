@@ -3,10 +3,9 @@
 
 use std::sync::Arc;
 
-use reconsent::domain::ids::{PurposeId, SubjectId};
+use reconsent::domain::ids::SubjectId;
 use reconsent::domain::task::TaskKind;
 use reconsent::sandbox::campaign_monitor::State;
-use reconsent::store::destinations::DestinationList;
 use reconsent::store::outbox::Task;
 use reconsent::store::{ReadTx, WriteTx};
 use reconsent::usecases::remap::{Piece, remap_chunk};
@@ -119,16 +118,8 @@ both_engines! {
         let shop = Shop::open(&app, &world).await;
         let newsletter = purpose_id(&app, "newsletter").await;
         let offers = app.purpose("offers").await;
-        // Two purposes on one list, as lists were set before that was refused.
-        let list = DestinationList {
-            controller_id: app.scope.controller(),
-            purpose_id: offers.parse::<PurposeId>().unwrap(),
-            destination_id: shop.destination.parse().unwrap(),
-            list_id: LIST.to_owned(),
-            walked: None,
-        };
-        let set = app.services.store.write(Uuid::nil(), move |tx: &mut WriteTx<'_>| tx.set_destination_list(&list));
-        set.await.unwrap();
+        let lists = json!([{ "purpose": "newsletter", "list_id": LIST }, { "purpose": "offers", "list_id": LIST }]);
+        set_lists(&app, &shop.destination, lists).await;
         confirmed(&app, &shop, &newsletter, &["both@example.org", "one@example.org"]).await;
         confirmed(&app, &shop, &offers, &["both@example.org"]).await;
         let worker = world.worker();

@@ -455,7 +455,7 @@ CREATE TABLE destination_lists (
     destination_id UUID NOT NULL,
     list_id TEXT NOT NULL,
     walked UUID, -- confirmed people up to here are being brought there; none: all of them
-    PRIMARY KEY (controller_id, purpose_id),
+    PRIMARY KEY (controller_id, purpose_id, list_id),
     FOREIGN KEY (controller_id, destination_id) REFERENCES destinations (controller_id, id),
     FOREIGN KEY (controller_id, purpose_id) REFERENCES purposes (controller_id, id)
 );
@@ -477,9 +477,10 @@ CREATE TABLE destination_states ( -- what we last brought about there
     subject_id UUID NOT NULL,
     list_id TEXT NOT NULL,
     active BOOLEAN NOT NULL,
-    set_aside BOOLEAN NOT NULL, -- taken off by us although the consent stands, so that it is no stop
+    set_aside BOOLEAN NOT NULL, -- moved by us to deleted, which says no word of the person; a stop in other words is theirs
     event_id UUID NOT NULL, -- up to which event it is in step
     synced_at BIGINT NOT NULL,
+    row_mark BYTEA, -- of what was written there last, keyed by the person's key; none: not known
     last_error TEXT,
     PRIMARY KEY (controller_id, subject_id, list_id)
 );

@@ -433,7 +433,7 @@ CREATE TABLE destination_lists (
     destination_id BLOB NOT NULL,
     list_id TEXT NOT NULL,
     walked BLOB, -- confirmed people up to here are being brought there; none: all of them
-    PRIMARY KEY (controller_id, purpose_id),
+    PRIMARY KEY (controller_id, purpose_id, list_id),
     FOREIGN KEY (controller_id, destination_id) REFERENCES destinations (controller_id, id),
     FOREIGN KEY (controller_id, purpose_id) REFERENCES purposes (controller_id, id)
 );
@@ -455,9 +455,10 @@ CREATE TABLE destination_states ( -- what we last brought about there
     subject_id BLOB NOT NULL,
     list_id TEXT NOT NULL,
     active BOOLEAN NOT NULL,
-    set_aside BOOLEAN NOT NULL, -- taken off by us although the consent stands, so that it is no stop
+    set_aside BOOLEAN NOT NULL, -- moved by us to deleted, which says no word of the person; a stop in other words is theirs
     event_id BLOB NOT NULL, -- up to which event it is in step
     synced_at INTEGER NOT NULL,
+    row_mark BLOB, -- of what was written there last, keyed by the person's key; none: not known
     last_error TEXT,
     PRIMARY KEY (controller_id, subject_id, list_id)
 );

@@ -143,6 +143,9 @@ pub struct PrepareRequest {
     /// How far an unsubscribe on a new one reaches.
     #[serde(default)]
     pub unsubscribe: Option<ReachRequest>,
+    /// The purpose stays on the other lists of this destination that it is kept on; without this it moves from them.
+    #[serde(default)]
+    pub also: bool,
 }
 
 impl PrepareRequest {
@@ -234,7 +237,7 @@ pub async fn check(who: For<Settings>, services: Data<Services>, id: Path<String
     Ok(Json(CheckView { ready, findings: found.into_iter().map(FindingView::from).collect() }))
 }
 
-/// Get a list ready and keep a purpose on it: the list, its custom fields and our webhook, in one call. What is there stays;
+/// Get a list ready and keep a purpose on it, where others may be kept too: the list, its custom fields and our webhook, in one call. What is there stays;
 /// the call may be made again.
 #[utoipa::path(tag = "destinations", operation_id = "prepare_list", security(("token" = ["settings"])), request_body = PrepareRequest, params(("id" = String, Path, description = "The destination's id")),
     responses((status = 200, description = "The list is ready", body = PreparedView), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
@@ -246,6 +249,7 @@ pub async fn prepare(
     body: ApiJson<PrepareRequest>,
 ) -> Result<Json<PreparedView>, Problem> {
     let id: DestinationId = path_id(&id)?;
+    let also = body.value.also;
     let (purpose, wanted) = body.value.wanted()?;
-    Ok(Json(prepare_list(&services, who.scope, id, &purpose, wanted).await?.into()))
+    Ok(Json(prepare_list(&services, who.scope, id, &purpose, wanted, also).await?.into()))
 }

@@ -49,7 +49,7 @@ pub struct ListRequest {
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListsRequest {
-    /// One list for each purpose; no list serves two purposes.
+    /// Purposes and lists, each pair once: a list may serve several purposes, a purpose be kept on several lists.
     #[validate(length(max = 100, message = "at most 100"), nested)]
     pub lists: Vec<ListRequest>,
 }

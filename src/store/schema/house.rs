@@ -210,7 +210,7 @@ diesel::table! {
     use diesel::sql_types::*;
     use super::Id;
 
-    destination_lists (controller_id, purpose_id) {
+    destination_lists (controller_id, purpose_id, list_id) {
         controller_id -> Id,
         purpose_id -> Id,
         destination_id -> Id,

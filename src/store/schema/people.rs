@@ -295,6 +295,7 @@ diesel::table! {
         set_aside -> Bool,
         event_id -> Id,
         synced_at -> BigInt,
+        row_mark -> Nullable<Binary>,
         last_error -> Nullable<Text>,
     }
 }

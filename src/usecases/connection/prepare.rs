@@ -1,5 +1,5 @@
 //! Getting a list ready in one call: the list itself, unless there is one, the custom fields that carry proof, our webhook,
-//! and the purpose that is kept there from then on. Each step looks first, so that the call can be made again after it was
+//! and the purpose that is kept there from then on, alone or beside others. Each step looks first, so that the call can be made again after it was
 //! cut short; only a list is never made twice, as its title is taken then.
 
 use crate::campaign_monitor::{Account, NewField, NewList, UnsubscribeSetting, Webhook, normalise_key};
@@ -74,16 +74,17 @@ pub struct Prepared {
     pub destination: DestinationWithLists,
 }
 
-/// Gets a list ready and keeps a purpose on it.
+/// Gets a list ready and keeps a purpose on it: also, or instead of the other lists of the destination.
 pub async fn prepare_list(
     services: &Services,
     scope: ControllerScope,
     id: DestinationId,
     purpose: &str,
     wanted: ListToPrepare,
+    also: bool,
 ) -> Result<Prepared, Error> {
     let (destination, _) = read(services, scope, id).await?;
-    check_choice(services, scope, purpose, &wanted).await?;
+    check_choice(services, scope, id, purpose, &wanted).await?;
     let line = Line::of(services, &destination).await?;
     let account = line.account();
     let (list_id, made) = match wanted {
@@ -102,7 +103,7 @@ pub async fn prepare_list(
     let keys = services.keys.of(scope).await?;
     let hook = ensure_webhook(&account, &list_id, &webhook_url(services, &keys, &destination)?).await?;
     let choice = ListChoice { purpose: purpose.to_owned(), list_id: list_id.clone() };
-    let destination = keep_on_list(services, scope, id, choice).await?;
+    let destination = keep_on_list(services, scope, id, choice, also).await?;
     Ok(Prepared { list_id, made, fields, hook, destination })
 }
 
@@ -110,6 +111,7 @@ pub async fn prepare_list(
 async fn check_choice(
     services: &Services,
     scope: ControllerScope,
+    id: DestinationId,
     purpose: &str,
     wanted: &ListToPrepare,
 ) -> Result<(), Error> {
@@ -119,8 +121,11 @@ async fn check_choice(
         let purpose = purpose.ok_or_else(|| Error::field("purpose", "there is no such purpose"))?;
         let ListToPrepare::Existing(list_id) = &wanted else { return Ok(()) };
         let taken = tx.destination_lists(scope)?.into_iter();
-        let taken = taken.filter(|list| list.purpose_id != purpose).any(|list| list.list_id == *list_id);
-        if taken { Err(Error::field("list_id", "this list serves another purpose")) } else { Ok(()) }
+        let taken = taken.filter(|list| list.destination_id != id && list.purpose_id != purpose);
+        if taken.into_iter().any(|list| list.list_id == *list_id) {
+            return Err(Error::field("list_id", "another destination keeps another purpose on this list"));
+        }
+        Ok(())
     };
     services.store.read(look).await
 }

@@ -6,6 +6,7 @@
 mod many;
 mod outcome;
 mod plan;
+mod row;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,8 +22,9 @@ use crate::store::outbox::Task;
 
 use super::{Error, Services};
 pub use many::{Together, sync_people};
-pub(super) use plan::{FIELDS, stood_for};
-use plan::{Plan, Step};
+pub(super) use plan::stood_for;
+use plan::{HELD_BACK, Plan, Step};
+pub(super) use row::FIELDS;
 
 /// What stands on record while an add is under way.
 const ADDING: &str = "about to be added";
@@ -190,6 +192,14 @@ async fn conclude(
             note(progress, Some(&text)).await?;
             Ok(Synced::Stuck(text))
         }
+        Err(outcome::Trouble::HeldBack) => {
+            let mut state =
+                state(services, hold.task, plan, step, Progress { active: false, ..progress }, Some(HELD_BACK));
+            // It stays as old as it is: a yes after it counts.
+            state.synced_at = step.left_at.or(step.stopped_by_us).unwrap_or(state.synced_at);
+            save(hold, state).await?;
+            Ok(Synced::Done)
+        }
         Err(outcome::Trouble::Changed) => Ok(Synced::Waiting(Duration::ZERO)),
         Err(outcome::Trouble::House(error)) => Err(error),
     }
@@ -222,7 +232,7 @@ async fn take_off(
     step: &Step,
     progress: &mut Progress,
 ) -> Result<bool, outcome::Trouble> {
-    if step.standing.is_empty() {
+    if !step.is_gentle() {
         hold.confirm(step, None).await?;
         progress.set_aside = false;
         return outcome::remove(account, plan, step).await;
@@ -270,6 +280,7 @@ fn state(
         set_aside: progress.set_aside,
         event_id: step.event,
         synced_at: services.clock.now(),
+        row_mark: step.mark.clone().filter(|_| progress.active && trouble.is_none()),
         last_error: trouble.map(|text| text.chars().take(300).collect()),
     }
 }

@@ -31,6 +31,8 @@ pub enum Trouble {
     Call(CallError),
     /// A person has to look.
     Stuck(String),
+    /// They hold a stop that is on record here, about something else than what is to be kept there now.
+    HeldBack,
     /// The record has changed since the plan was read, or another worker took over: to be planned anew.
     Changed,
     /// Something of ours failed.
@@ -73,19 +75,18 @@ pub async fn added(
     }
 }
 
-/// Takes the person off. That they are not there is the goal reached. Whose consent stands is moved to the state that
-/// says no word about their wish: an unsubscribe would read as a stop of theirs, and could reach every list there.
+/// Takes the person off, see [`Step::is_gentle`]. That they are not there is the goal reached.
 pub async fn remove(account: &Account<'_>, plan: &Plan, step: &Step) -> Result<bool, Trouble> {
-    if step.standing.is_empty() {
-        account.unsubscribe(&step.list_id, &plan.address).await?;
-    } else {
+    if step.is_gentle() {
         account.delete(&step.list_id, &plan.address).await?;
+    } else {
+        account.unsubscribe(&step.list_id, &plan.address).await?;
     }
     Ok(false)
 }
 
-/// Looks, before somebody whose consent stands is set aside, whether they are still active there. If they have stopped
-/// there themselves in the meantime, that stop would be lost with the list: it is recorded here.
+/// Looks, before somebody is set aside, whether they are still active there. If they have stopped there themselves in the
+/// meantime, that stop would be lost with the list: it is recorded here, and stays as it is there.
 pub async fn still_there(
     services: &Services,
     hold: &Hold<'_>,
@@ -102,8 +103,10 @@ pub async fn still_there(
     }
     let latest = zone(step)?.window(&found.date).ok().map(|window| Timestamp::from_micros(window.latest));
     // An older stop has been answered by a newer yes.
-    if step.given_at.zip(latest).is_none_or(|(given, latest)| given <= latest) {
-        mirror(services, hold, plan, step, &step.standing, UNSUBSCRIBED).await?;
+    let stopped = step.given.iter().filter(|(_, given)| latest.is_none_or(|latest| *given <= latest));
+    let stopped: Vec<PurposeId> = stopped.map(|(purpose, _)| *purpose).collect();
+    if !stopped.is_empty() {
+        mirror(services, hold, plan, step, &stopped, UNSUBSCRIBED).await?;
     }
     Ok(false)
 }
@@ -137,16 +140,26 @@ async fn they_stopped(
         return start_again(account, step, row).await;
     }
     let stopped_at = when_stopped(services, account, plan, step, code).await?;
-    let newer = match (step.given_at, step.stopped_by_us, stopped_at) {
-        // The stop there was our own doing, and nothing happened there since: our clock decides.
-        (Some(given), Some(ours), Some((earliest, _))) if earliest <= ours => given > ours,
-        (Some(given), _, Some((_, latest))) => given > latest,
-        // No date to compare with: the stop stands.
-        (_, _, None) | (None, _, _) => false,
-    };
-    if !newer {
+    // The stop there was our own doing, and nothing happened there since: our clock decides.
+    let ours = step.stopped_by_us.filter(|ours| stopped_at.is_some_and(|(earliest, _)| earliest <= *ours));
+    // Without a date to compare with, the stop stands.
+    let until = ours.or(stopped_at.map(|(_, latest)| latest));
+    let is_newer = |given: &Timestamp| until.is_some_and(|until| *given > until);
+    let (newer, older): (Vec<_>, Vec<_>) = step.given.iter().partition(|(_, given)| is_newer(given));
+    if newer.is_empty() {
+        // What came to an end there is on record here with the purposes it was about; those of today are not among them.
+        if ours.is_some() {
+            return Err(Trouble::HeldBack);
+        }
         mirror(services, hold, plan, step, &step.purposes, code).await?;
         return Ok(false);
+    }
+    // Of several purposes on the list, a stop of theirs ends those that were consented to before it; the row that goes
+    // there again is planned without them.
+    if ours.is_none() && !older.is_empty() {
+        let older: Vec<PurposeId> = older.into_iter().map(|(purpose, _)| purpose).collect();
+        mirror(services, hold, plan, step, &older, code).await?;
+        return Err(Trouble::Changed);
     }
     // Looking things up there took a while: what was planned must still be what is wanted (PR-09).
     hold.confirm(step, None).await?;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use crate::campaign_monitor::{ConsentToTrack, FieldType, FieldValue, NewSubscriber, Zone};
+use crate::campaign_monitor::NewSubscriber;
 use crate::crypto::ControllerKeys;
 use crate::domain::consent::Standing;
 use crate::domain::ids::{ControllerScope, EventId, PolicyVersionId, PurposeId, SubjectId};
@@ -16,23 +16,7 @@ use crate::store::{ReadTx, StoreError};
 
 use super::super::record::Person;
 use super::super::{Error, Services};
-
-/// Custom fields that a list has for proof; keys that a list lacks are dropped there without a word (section 4.4).
-pub const CONSENT_DATE: &str = "ConsentDate";
-/// The policy version's label.
-pub const POLICY_VERSION: &str = "PolicyVersion";
-/// The purposes, by name.
-pub const PURPOSES: &str = "Purposes";
-/// The basis (PE-04).
-pub const BASIS: &str = "Basis";
-
-/// The fields that every list is to have, and their types.
-pub const FIELDS: [(&str, FieldType); 4] = [
-    (CONSENT_DATE, FieldType::Date),
-    (POLICY_VERSION, FieldType::Text),
-    (PURPOSES, FieldType::Text),
-    (BASIS, FieldType::Text),
-];
+use super::row::subscriber;
 
 /// One person, and what is to be done at each list.
 pub struct Plan {
@@ -56,27 +40,48 @@ pub struct Step {
     pub purposes: Vec<PurposeId>,
     /// Active, with this row; or nothing: to be taken off.
     pub row: Option<NewSubscriber>,
+    /// The row's fingerprint.
+    pub mark: Option<Vec<u8>>,
     /// The newest event that this brings about.
     pub event: EventId,
-    /// When the newest valid consent was given.
-    pub given_at: Option<Timestamp>,
+    /// When the person last said yes to each purpose that holds them there, or that stands though they leave.
+    pub given: Vec<(PurposeId, Timestamp)>,
     /// Purposes kept there, now or before, for which the person's consent stands although they are to be taken off: a
     /// list given up, processing restricted. Taking them off is then no stop.
     pub standing: Vec<PurposeId>,
+    /// Whether the person's consent stands for a purpose kept on another list of the same client.
+    pub stays: bool,
     /// Whether we had brought about that the person is active there.
     pub was_active: bool,
     /// Whether we set the person aside there, or were about to, although their consent stood.
     pub set_aside: bool,
-    /// When we last took the person off there, if the stop there was ours.
+    /// Since when we know them to be off this list.
+    pub left_at: Option<Timestamp>,
+    /// When we last took the person off there, or by an unsubscribe off another list of the client, which may have
+    /// reached this one: until then, a stop there was ours, or is on record here.
     pub stopped_by_us: Option<Timestamp>,
 }
 
+impl Step {
+    /// Whether the person is moved to *deleted* rather than unsubscribed. An unsubscribe reads as a stop of theirs, and on
+    /// a list whose setting says so it ends every list of the client and puts the address on the suppression list
+    /// (sections 5.6, 15.4). So it is for who has stopped all that is kept at that client. Whoever stays on another list of
+    /// it, or whose consent stands, is moved to *deleted*, which reaches this list alone and suppresses nothing (5.7). The
+    /// list's setting is not asked for: it may be changed there between the look and the act.
+    ///
+    /// The drawback (15.2): a file that somebody imports there by hand may bring a deleted person back to this list.
+    pub fn is_gentle(&self) -> bool {
+        self.stays || !self.standing.is_empty()
+    }
+}
+
 /// What all people of a controller have in common, read once for many.
-struct Common {
+pub struct Common {
     lists: Vec<DestinationList>,
     former: Vec<FormerList>,
     destinations: Vec<Destination>,
-    purposes: Vec<Purpose>,
+    /// All purposes of the controller.
+    pub purposes: Vec<Purpose>,
     policies: HashMap<PolicyVersionId, String>,
 }
 
@@ -92,21 +97,37 @@ impl Common {
     }
 
     /// Whether these consents let a person be tracked.
-    fn tracks(&self, consents: &[Consent], now: Timestamp) -> bool {
+    pub fn tracks(&self, consents: &[Consent], now: Timestamp) -> bool {
         let mut tracking = self.purposes.iter().filter(|purpose| purpose.kind == PurposeKind::Tracking);
         tracking.any(|purpose| {
             consents.iter().any(|c| c.purpose_id == purpose.id && c.standing().effective(now).is_valid())
         })
     }
 
+    /// The client that a list belongs to, by where its API is and its id there.
+    fn client_of(&self, list_id: &str) -> Option<(&str, &str)> {
+        let kept = self.lists.iter().map(|list| (&list.list_id, list.destination_id));
+        let mut known = kept.chain(self.former.iter().map(|list| (&list.list_id, list.destination_id)));
+        let (_, destination) = known.find(|(known, _)| *known == list_id)?;
+        self.destinations.iter().find(|d| d.id == destination).map(Destination::client)
+    }
+
     /// A policy version's label.
-    fn label(&mut self, tx: &mut ReadTx<'_>, scope: ControllerScope, id: PolicyVersionId) -> Result<&str, StoreError> {
+    pub fn label(
+        &mut self,
+        tx: &mut ReadTx<'_>,
+        scope: ControllerScope,
+        id: PolicyVersionId,
+    ) -> Result<&str, StoreError> {
         match self.policies.entry(id) {
             Entry::Occupied(known) => Ok(known.into_mut()),
             Entry::Vacant(place) => Ok(place.insert(tx.policy_version(scope, id)?.label)),
         }
     }
 }
+
+/// What stands on record where an old stop of the person, for something else, keeps a consent that stands from a list.
+pub const HELD_BACK: &str = "off this list since before this consent; only a newer one brings them back there";
 
 /// People whose plans are read in one go: a connection for reading is held for so long.
 const AT_ONCE: usize = 100;
@@ -158,15 +179,47 @@ fn plan(
             suppressed.push(consent.purpose_id);
         }
     }
+    let known = Known { person: &person, states: &states, consents: &consents, suppressed: &suppressed, now };
+    // Which clients the person's consent stands at, by list.
+    let stands: Vec<(String, String, String)> = places
+        .iter()
+        .filter(|place| consents.iter().any(|c| known.stands(c, &place.purposes) || known.stands(c, &place.before)))
+        .map(|place| {
+            let (base_url, client) = place.destination.client();
+            (base_url.to_owned(), client.to_owned(), place.list_id.clone())
+        })
+        .collect();
     let mut steps = Vec::new();
     for place in places {
-        if let Some(step) = step(tx, common, &person, place, &consents, &suppressed, now)? {
+        let client = place.destination.client();
+        let stays = stands
+            .iter()
+            .any(|(base_url, id, list)| (base_url.as_str(), id.as_str()) == client && *list != place.list_id);
+        if let Some(step) = step(tx, common, &known, place, stays)? {
             steps.push(step);
         }
     }
     // Nobody is taken off a list before they were brought to the one in its place.
     steps.sort_by_key(|step| step.row.is_none());
     Ok(Some(Plan { scope, subject, address: person.address.as_sent(), steps }))
+}
+
+/// What is known about one person.
+struct Known<'a> {
+    person: &'a Person,
+    states: &'a [DestinationState],
+    consents: &'a [Consent],
+    suppressed: &'a [PurposeId],
+    now: Timestamp,
+}
+
+impl Known<'_> {
+    /// Whether a consent is for one of these purposes, and holds.
+    fn stands(&self, consent: &Consent, purposes: &[PurposeId]) -> bool {
+        purposes.contains(&consent.purpose_id)
+            && Standing::effective(&consent.standing(), self.now).is_valid()
+            && !self.suppressed.contains(&consent.purpose_id)
+    }
 }
 
 /// A list that the person may have to do with.
@@ -210,54 +263,65 @@ pub fn stood_for(state: &DestinationState, former: &FormerList) -> bool {
 fn step(
     tx: &mut ReadTx<'_>,
     common: &mut Common,
-    person: &Person,
+    known: &Known<'_>,
     place: Place,
-    consents: &[Consent],
-    suppressed: &[PurposeId],
-    now: Timestamp,
+    stays: bool,
 ) -> Result<Option<Step>, Error> {
     let Place { destination, list_id, purposes, before, state } = place;
-    let stands = |consent: &Consent, purposes: &[PurposeId]| {
-        purposes.contains(&consent.purpose_id)
-            && Standing::effective(&consent.standing(), now).is_valid()
-            && !suppressed.contains(&consent.purpose_id)
-    };
-    let valid: Vec<&Consent> = consents.iter().filter(|consent| stands(consent, &purposes)).collect();
+    let Known { person, consents, now, .. } = *known;
+    let valid: Vec<&Consent> = consents.iter().filter(|consent| known.stands(consent, &purposes)).collect();
     let wanted = !valid.is_empty() && !person.row.undeliverable && !person.row.restricted;
     let Some(event) = consents.iter().map(|consent| consent.event_id).max() else { return Ok(None) };
     let state = state.as_ref();
     let was_active = state.is_some_and(|state| state.active);
-    let in_step =
-        state.is_some_and(|state| state.active == wanted && state.event_id >= event && state.last_error.is_none());
     // Nobody who was never brought there is taken off there.
-    if in_step || (!wanted && !was_active && state.is_none_or(|state| state.last_error.is_none())) {
+    if !wanted && !was_active && state.is_none_or(|state| state.last_error.is_none()) {
         return Ok(None);
     }
     let standing: Vec<&Consent> = if wanted {
         Vec::new()
     } else {
-        consents.iter().filter(|c| stands(c, &purposes) || stands(c, &before)).collect()
+        consents.iter().filter(|c| known.stands(c, &purposes) || known.stands(c, &before)).collect()
     };
-    let given_at = valid.iter().chain(&standing).map(|consent| given(tx, person, consent));
-    let given_at = given_at.collect::<Result<Vec<_>, Error>>()?.into_iter().max();
+    let mut yes = Vec::new();
+    for consent in valid.iter().chain(&standing) {
+        yes.push((consent.purpose_id, given(tx, person, consent)?));
+    }
     let row = if wanted {
+        let newest = yes.iter().map(|(_, at)| *at).max().unwrap_or(now);
         let tracked = common.tracks(consents, now);
-        Some(subscriber(tx, common, person, &destination, &valid, tracked, given_at.unwrap_or(now))?)
+        Some(subscriber(tx, common, person, &destination, &valid, tracked, newest)?)
     } else {
         None
     };
-    let stopped_by_us = state.filter(|state| !state.active && state.last_error.is_none()).map(|state| state.synced_at);
+    let mark = row.as_ref().map(|row| Ok::<_, Error>(person.key.mark("row", &serde_json::to_vec(row)?).to_vec()));
+    let mark = mark.transpose()?;
+    // One more purpose on the list, or one less, changes what is to be written there, and no event of the person tells.
+    let is_in_step = |state: &DestinationState| {
+        state.active == wanted && state.event_id >= event && state.last_error.is_none() && state.row_mark == mark
+    };
+    if state.is_some_and(is_in_step) {
+        return Ok(None);
+    }
+    let left = |state: &DestinationState| !state.active && state.last_error.as_deref().is_none_or(|e| e == HELD_BACK);
+    let reaches = |other: &DestinationState| {
+        other.list_id == list_id || (!other.set_aside && common.client_of(&other.list_id) == Some(destination.client()))
+    };
+    let stopped_by_us = known.states.iter().filter(|s| left(s) && reaches(s)).map(|s| s.synced_at).max();
     Ok(Some(Step {
-        destination,
-        list_id,
+        list_id: list_id.clone(),
         purposes,
         row,
+        mark,
         event,
-        given_at,
+        given: yes,
         standing: standing.iter().map(|consent| consent.purpose_id).collect(),
+        stays,
         was_active,
         set_aside: state.is_some_and(|state| state.set_aside),
+        left_at: state.filter(|state| left(state)).map(|state| state.synced_at),
         stopped_by_us,
+        destination: destination.clone(),
     }))
 }
 
@@ -271,47 +335,4 @@ fn given(tx: &mut ReadTx<'_>, person: &Person, consent: &Consent) -> Result<Time
         }
     }
     Ok(newest)
-}
-
-/// The row that makes the person active there, with the proof in custom fields.
-fn subscriber(
-    tx: &mut ReadTx<'_>,
-    common: &mut Common,
-    person: &Person,
-    destination: &Destination,
-    valid: &[&Consent],
-    tracked: bool,
-    given_at: Timestamp,
-) -> Result<NewSubscriber, Error> {
-    let policy = valid.iter().filter_map(|consent| consent.policy_version_id).max();
-    let policy = policy.map(|id| common.label(tx, person.scope, id).map(short)).transpose()?;
-    let known = &common.purposes;
-    let names: Vec<&str> = known
-        .iter()
-        .filter(|purpose| valid.iter().any(|c| c.purpose_id == purpose.id))
-        .map(|p| p.slug.as_str())
-        .collect();
-    let unfit = |error: &dyn std::fmt::Display| Error::Internal(format!("a custom field does not fit: {error}"));
-    let zone = Zone::named(&destination.time_zone).map_err(|e| unfit(&e))?;
-    let day = zone.day_of(given_at.micros()).map_err(|e| unfit(&e))?;
-    let mut fields = vec![
-        FieldValue::date(CONSENT_DATE, day).map_err(|e| unfit(&e))?,
-        FieldValue::text(PURPOSES, &short(&names.join(", "))).map_err(|e| unfit(&e))?,
-        FieldValue::text(BASIS, "consent").map_err(|e| unfit(&e))?,
-    ];
-    if let Some(policy) = policy {
-        fields.push(FieldValue::text(POLICY_VERSION, &policy).map_err(|e| unfit(&e))?);
-    }
-    Ok(NewSubscriber {
-        email_address: person.address.as_sent(),
-        name: person.name()?.map(|name| name.as_str().to_owned()),
-        custom_fields: fields,
-        // Always said (TR-01, PR-08): consent to mail is not consent to be tracked in it.
-        consent_to_track: if tracked { ConsentToTrack::Yes } else { ConsentToTrack::No },
-    })
-}
-
-/// A custom field there holds 250 characters.
-fn short(text: &str) -> String {
-    text.chars().take(250).collect()
 }

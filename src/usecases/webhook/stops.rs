@@ -120,13 +120,11 @@ pub fn record(
         };
         let id = person.row.id;
         let state = states.get(&id);
-        let purposes = list.meant(state);
+        let mut purposes = list.meant(state);
         // A complaint or a bounce is news all the same.
         if stop.reason == SuppressionReason::Withdrawn {
-            let newest = purposes.iter().filter_map(|purpose| yes.get(&(id, *purpose))).max();
-            // Late news of a stop that the person has since undone here, by a newer act of her own, is none.
-            let undone = stop.told_until.zip(newest).is_some_and(|(told_until, newest)| *newest > told_until);
-            if undone || state.is_some_and(|state| stop.is_echo(state)) {
+            purposes = stop.still_about(purposes, |purpose| yes.get(&(id, purpose)).copied());
+            if purposes.is_empty() || state.is_some_and(|state| stop.is_echo(state)) {
                 continue;
             }
         }
@@ -148,8 +146,19 @@ pub fn record(
 }
 
 impl Stop {
-    /// Our own doing comes back as an echo (section 14.4). Whoever we set aside while their consent stood was removed
-    /// by the list's owner, in the provider's words; a stop in any other words is the person's own.
+    /// Late news of a stop that the person has since undone here, by a newer act of her own, is none for the purpose of
+    /// that act. What else is kept on the list and was consented to before is stopped; `yes` tells when that was.
+    fn still_about(&self, purposes: Vec<PurposeId>, yes: impl Fn(PurposeId) -> Option<Timestamp>) -> Vec<PurposeId> {
+        let Some(told_until) = self.told_until else { return purposes };
+        let undone = |purpose: &PurposeId| yes(*purpose).is_some_and(|given| given > told_until);
+        if !purposes.iter().any(undone) {
+            return purposes;
+        }
+        purposes.into_iter().filter(|purpose| yes(*purpose).is_some_and(|given| given <= told_until)).collect()
+    }
+
+    /// Our own doing comes back as an echo (section 14.4). Whoever we set aside was removed by the list's owner, in the
+    /// provider's words; a stop in any other words is the person's own.
     fn is_echo(&self, state: &DestinationState) -> bool {
         if state.set_aside {
             return self.deleted;

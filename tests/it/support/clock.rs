@@ -6,6 +6,14 @@ use std::time::Duration;
 use reconsent::domain::clock::Clock;
 use reconsent::domain::time::Timestamp;
 
+/// In place of a time: as the machine's clock.
+const RUNS: i64 = i64::MIN;
+
+#[allow(clippy::disallowed_methods, reason = "the processes of a test and its provider have the machine's clock")]
+fn machine() -> i64 {
+    jiff::Timestamp::now().as_microsecond()
+}
+
 /// Stands at 2026-11-24T09:30:00Z unless moved.
 pub struct FrozenClock(AtomicI64);
 
@@ -27,9 +35,13 @@ impl FrozenClock {
     }
 
     /// Stands at the machine's own time, for a test with processes that have no other.
-    #[allow(clippy::disallowed_methods, reason = "the processes of the test have the machine's clock")]
     pub fn follow_the_machine(&self) {
-        self.0.store(jiff::Timestamp::now().as_microsecond(), Ordering::SeqCst);
+        self.0.store(machine(), Ordering::SeqCst);
+    }
+
+    /// Runs as the machine's own from now on, for a test in which the provider's clock and ours are compared.
+    pub fn run_with_the_machine(&self) {
+        self.0.store(RUNS, Ordering::SeqCst);
     }
 
     /// Stands elsewhere from now on.
@@ -41,6 +53,9 @@ impl FrozenClock {
 
 impl Clock for FrozenClock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_micros(self.0.load(Ordering::SeqCst))
+        match self.0.load(Ordering::SeqCst) {
+            RUNS => Timestamp::from_micros(machine()),
+            stands => Timestamp::from_micros(stands),
+        }
     }
 }

@@ -43,6 +43,29 @@ impl TestApp {
         wrote.await.expect("the yes is recorded")
     }
 
+    /// Somebody on record asks for a purpose by a form, and confirms it by the link in the mail.
+    pub async fn confirming(&self, address: &str, purpose: &str, notice: &str, policy_version: &str) {
+        let subject = self.subject_of(address).await;
+        let purpose: PurposeId = purpose.parse().expect("a purpose's id");
+        let (services, scope, now) = (self.services.clone(), self.scope, self.services.clock.now());
+        let keys = services.keys.of(scope).await.expect("the controller has keys");
+        let occasion = Occasion {
+            notice: Some(notice.parse().expect("a notice's id")),
+            policy_version: Some(policy_version.parse().expect("a policy version's id")),
+            ..Occasion::plain(now, Method::ConfirmLink, None)
+        };
+        let house = services.clone();
+        let wrote = services.store.write(subject.uuid(), move |tx: &mut WriteTx<'_>| {
+            let person = Person::open(scope, &keys, tx.lock_subject(scope, subject)?)?;
+            let ask = Command::Request { until: now.plus(std::time::Duration::from_secs(3600)) };
+            apply(tx, house.ids.as_ref(), &keys, &person, purpose, ask, &occasion)?;
+            let give = Command::Give { act: Act::ConfirmedByLink, terms: tx.purpose(scope, purpose)?.terms(now) };
+            apply(tx, house.ids.as_ref(), &keys, &person, purpose, give, &occasion)?;
+            Ok::<_, Error>(())
+        });
+        wrote.await.expect("the yes is recorded");
+    }
+
     /// The kinds of a person's events, in order.
     pub async fn events(&self, subject: SubjectId) -> Vec<EventKind> {
         let scope = self.scope;

@@ -1,0 +1,71 @@
+//! What is written about a person at a list: the proof of the consent in custom fields, and whether they may be tracked.
+
+use crate::campaign_monitor::{ConsentToTrack, FieldType, FieldValue, NewSubscriber, Zone};
+use crate::domain::time::Timestamp;
+use crate::store::ReadTx;
+use crate::store::consents::Consent;
+use crate::store::destinations::Destination;
+
+use super::super::Error;
+use super::super::record::Person;
+use super::plan::Common;
+
+/// Custom fields that a list has for proof; keys that a list lacks are dropped there without a word (section 4.4).
+pub const CONSENT_DATE: &str = "ConsentDate";
+/// The policy version's label.
+pub const POLICY_VERSION: &str = "PolicyVersion";
+/// The purposes, by name.
+pub const PURPOSES: &str = "Purposes";
+/// The basis (PE-04).
+pub const BASIS: &str = "Basis";
+
+/// The fields that every list is to have, and their types.
+pub const FIELDS: [(&str, FieldType); 4] = [
+    (CONSENT_DATE, FieldType::Date),
+    (POLICY_VERSION, FieldType::Text),
+    (PURPOSES, FieldType::Text),
+    (BASIS, FieldType::Text),
+];
+
+/// The row that makes the person active there, with the proof in custom fields.
+pub fn subscriber(
+    tx: &mut ReadTx<'_>,
+    common: &mut Common,
+    person: &Person,
+    destination: &Destination,
+    valid: &[&Consent],
+    tracked: bool,
+    given_at: Timestamp,
+) -> Result<NewSubscriber, Error> {
+    let policy = valid.iter().filter_map(|consent| consent.policy_version_id).max();
+    let policy = policy.map(|id| common.label(tx, person.scope, id).map(short)).transpose()?;
+    let known = &common.purposes;
+    let names: Vec<&str> = known
+        .iter()
+        .filter(|purpose| valid.iter().any(|c| c.purpose_id == purpose.id))
+        .map(|p| p.slug.as_str())
+        .collect();
+    let unfit = |error: &dyn std::fmt::Display| Error::Internal(format!("a custom field does not fit: {error}"));
+    let zone = Zone::named(&destination.time_zone).map_err(|e| unfit(&e))?;
+    let day = zone.day_of(given_at.micros()).map_err(|e| unfit(&e))?;
+    let mut fields = vec![
+        FieldValue::date(CONSENT_DATE, day).map_err(|e| unfit(&e))?,
+        FieldValue::text(PURPOSES, &short(&names.join(", "))).map_err(|e| unfit(&e))?,
+        FieldValue::text(BASIS, "consent").map_err(|e| unfit(&e))?,
+    ];
+    if let Some(policy) = policy {
+        fields.push(FieldValue::text(POLICY_VERSION, &policy).map_err(|e| unfit(&e))?);
+    }
+    Ok(NewSubscriber {
+        email_address: person.address.as_sent(),
+        name: person.name()?.map(|name| name.as_str().to_owned()),
+        custom_fields: fields,
+        // Always said (TR-01, PR-08): consent to mail is not consent to be tracked in it.
+        consent_to_track: if tracked { ConsentToTrack::Yes } else { ConsentToTrack::No },
+    })
+}
+
+/// A custom field there holds 250 characters.
+fn short(text: &str) -> String {
+    text.chars().take(250).collect()
+}
