@@ -76,6 +76,11 @@ impl FieldValue {
         Self::build(key, String::new(), true)
     }
 
+    /// What is to stand there; empty where the field is to be emptied.
+    pub fn value(&self) -> &str {
+        &self.value
+    }
+
     fn build(key: &str, value: String, clear: bool) -> Result<Self, FieldError> {
         if normalise_key(key).is_empty() {
             return Err(FieldError::NoKey);

@@ -28,6 +28,7 @@ pub(super) fn limits(section: LimitsSettings) -> Limits {
     let LimitsSettings {
         forms_kept,
         former_lists,
+        findings,
         purposes,
         policies,
         policy_versions,
@@ -59,6 +60,7 @@ pub(super) fn limits(section: LimitsSettings) -> Limits {
     Limits {
         forms_kept,
         former_lists,
+        findings,
         purposes,
         policies,
         policy_versions,
@@ -110,6 +112,8 @@ pub(super) fn pieces(section: PiecesSettings) -> Pieces {
         remap_ahead,
         reseal,
         reseal_uploads,
+        reconcile,
+        reconcile_apply,
         suppression_pages,
     } = section;
     Pieces {
@@ -127,6 +131,8 @@ pub(super) fn pieces(section: PiecesSettings) -> Pieces {
         remap_ahead,
         reseal,
         reseal_uploads,
+        reconcile,
+        reconcile_apply,
         suppression_pages,
     }
 }

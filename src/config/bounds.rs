@@ -14,6 +14,8 @@ section! {
     forms_kept: usize as Whole<usize, 1, 1_000_000> = "RECONSENT_LIMITS_FORMS_KEPT" or Fixed("10000");
     /// Lists at the provider that were given up and are remembered, for one controller.
     former_lists: i64 as Whole<i64, 1, 100_000> = "RECONSENT_LIMITS_FORMER_LISTS" or Fixed("1000");
+    /// Differences that one comparison with a destination holds.
+    findings: i64 as Whole<i64, 1, 10_000_000> = "RECONSENT_LIMITS_FINDINGS" or Fixed("200000");
     /// Purposes of one controller.
     purposes: usize as Whole<usize, 1, 10_000> = "RECONSENT_LIMITS_PURPOSES" or Fixed("100");
     /// Policies of one controller.
@@ -112,6 +114,10 @@ section! {
     reseal: i64 as Whole<i64, 1, 1_000> = "RECONSENT_PIECES_RESEAL" or Fixed("200");
     /// Pieces of uploads in one such commit.
     reseal_uploads: i64 as Whole<i64, 1, 100> = "RECONSENT_PIECES_RESEAL_UPLOADS" or Fixed("4");
+    /// Entries asked for at once in a comparison with a destination.
+    reconcile: u16 as Whole<u16, 10, 1_000> = "RECONSENT_PIECES_RECONCILE" or Fixed("1000");
+    /// Differences that are put right in one commit.
+    reconcile_apply: i64 as Whole<i64, 1, 1_000> = "RECONSENT_PIECES_RECONCILE_APPLY" or Fixed("200");
     /// Pages of the provider's suppression list that are looked through for one person.
     suppression_pages: u32 as Whole<u32, 1, 1_000> = "RECONSENT_PIECES_SUPPRESSION_PAGES" or Fixed("10");
 }

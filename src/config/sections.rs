@@ -141,6 +141,12 @@ section! {
     key_refresh: Duration as Within<86_400> = "RECONSENT_RULES_KEY_REFRESH" or Fixed("30s");
     /// How long a delivery of the provider's webhook is worked on before the rest is given back; the provider waits ten seconds.
     webhook_time: Duration as Within<60> = "RECONSENT_RULES_WEBHOOK_TIME" or Fixed("8s");
+    /// How often a destination's webhooks are looked at, and put right.
+    webhook_watch: Duration as Span = "RECONSENT_RULES_WEBHOOK_WATCH" or Fixed("1h");
+    /// How long a secret of a webhook's address that was replaced is still heard.
+    webhook_heard: Duration as Span = "RECONSENT_RULES_WEBHOOK_HEARD" or Fixed("1day");
+    /// How long the differences found in a comparison with a destination are kept after it is over.
+    findings_kept: Duration as Span = "RECONSENT_RULES_FINDINGS_KEPT" or Fixed("90days");
     /// How long a list at the provider that was given up is remembered at least.
     former_list_kept: Duration as Span = "RECONSENT_RULES_FORMER_LIST_KEPT" or Fixed("90days");
     /// How long after a version of a key is out of use everywhere it may be retired.

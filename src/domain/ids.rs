@@ -76,6 +76,10 @@ ids! {
     TaskId,
     /// A place where confirmed subscribers are kept in step.
     DestinationId,
+    /// A comparison of both sides of a destination.
+    ReconcileId,
+    /// A difference that was found in one.
+    FindingId,
 }
 
 /// The controller that a credential or a verified link named. Whoever holds one may touch this controller's rows

@@ -19,6 +19,7 @@ pub mod name;
 pub mod notice;
 pub mod policy;
 pub mod purpose;
+pub mod reconcile;
 pub mod replay;
 pub mod scope;
 pub mod slug;

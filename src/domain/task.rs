@@ -19,6 +19,10 @@ coded! {
         Remap = 6 "remap",
         /// Seal anew what older versions of the controller's key seal; the reference is the controller's id.
         Reseal = 7 "reseal",
+        /// See that a destination's webhooks are there and on; the reference is the destination's id.
+        Watch = 8 "watch",
+        /// Compare both sides, or put right what was found; the reference is the reconcile's id.
+        Reconcile = 9 "reconcile",
     }
 }
 

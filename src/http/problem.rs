@@ -208,6 +208,7 @@ impl From<Error> for Problem {
         match error {
             Error::Refused(refusal) => Self::with(Kind::Refused, refusal),
             Error::Campaign(refusal) => Self::with(Kind::NotNow, refusal),
+            Error::NotNow(why) => Self::with(Kind::NotNow, why),
             Error::Invalid(faults) => Self::fields(faults),
             Error::Taken(what) => Self::with(Kind::Taken, format!("{what} is taken")),
             Error::KeyReused => Self::of(Kind::KeyReused),

@@ -65,7 +65,16 @@ fn settings(config: &mut ServiceConfig<'_>) {
         .service(api::connection::look)
         .service(api::connection::show_account)
         .service(api::connection::check)
-        .service(api::connection::prepare);
+        .service(api::connection::prepare)
+        .service(api::upkeep::show)
+        .service(api::upkeep::replace)
+        .service(api::upkeep::rotate)
+        .service(api::reconciles::create)
+        .service(api::reconciles::list)
+        .service(api::reconciles::show)
+        .service(api::reconciles::show_findings)
+        .service(api::reconciles::apply)
+        .service(api::reconciles::put_aside);
 }
 
 /// Uploaded lists.

@@ -12,7 +12,9 @@ use super::destinations::Destination;
 use super::dialect::{first_locked, load_locked};
 use super::error::StoreError;
 use super::imports::{Import, ImportChunk};
-use super::schema::{destinations, idempotency_keys, import_chunks, imports, subjects, suppressions};
+use super::schema::{
+    destinations, idempotency_keys, import_chunks, imports, reconcile_findings, subjects, suppressions,
+};
 use super::subjects::Subject;
 use super::{ReadTx, WriteTx};
 
@@ -31,6 +33,8 @@ coded! {
         KeptAnswers = 5 "kept_answers",
         /// Marks of the "never mail" list, which cannot be made anew.
         Suppressions = 6 "suppressions",
+        /// Addresses in what comparisons have found.
+        Findings = 7 "findings",
     }
 }
 
@@ -58,6 +62,7 @@ impl ReadTx<'_> {
             KeyedRows::ImportPieces => count!(import_chunks),
             KeyedRows::KeptAnswers => count!(idempotency_keys),
             KeyedRows::Suppressions => count!(suppressions),
+            KeyedRows::Findings => count!(reconcile_findings),
         }?)
     }
 

@@ -32,14 +32,17 @@ mod postgres;
 mod prepared;
 pub mod purposes;
 mod reading;
+pub mod reconciles;
 pub mod rows;
 mod schema;
 pub mod sheet;
+pub mod sightings;
 pub mod sites;
 mod statistics;
 pub mod subjects;
 pub mod suppressions;
 mod types;
+pub mod upkeep;
 mod work;
 
 pub use connection::{DatabaseUrl, InvalidDatabaseUrl};

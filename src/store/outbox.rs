@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Integer, Nullable, SmallInt, Text};
 
-use crate::domain::ids::{ControllerId, ControllerScope};
+use crate::domain::ids::{ControllerId, ControllerScope, SubjectId};
 use crate::domain::task::{TaskKind, TaskState};
 use crate::domain::time::Timestamp;
 
@@ -165,6 +165,20 @@ impl ReadTx<'_> {
         Ok(
             on!(self.conn, c => t::outbox.find((scope.controller(), kind, Reference::from_uuid(reference))).select(Task::as_select()).first(c).optional())?,
         )
+    }
+
+    /// About which of these people work of a kind waits or is under way.
+    pub fn asked_among(
+        &mut self,
+        scope: ControllerScope,
+        kind: TaskKind,
+        people: &[SubjectId],
+    ) -> Result<Vec<SubjectId>, StoreError> {
+        use outbox::dsl as t;
+        let wanted = people.iter().map(|id| (scope.controller(), Reference::from_uuid(id.uuid())));
+        let found: Vec<Reference> = on!(self.conn, c => t::outbox.filter(among(t::controller_id, t::reference, wanted))
+            .filter(t::kind.eq(kind)).filter(t::state.ne(TaskState::Parked)).select(t::reference).load(c))?;
+        Ok(found.into_iter().map(|reference| SubjectId::from_uuid(reference.uuid())).collect())
     }
 
     /// A controller's parked work in the order of kind and reference, after `after`.

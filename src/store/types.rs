@@ -22,6 +22,7 @@ use crate::domain::link::{KeyStanding, LinkAction};
 use crate::domain::mailing::MailState;
 use crate::domain::policy::PolicyFormat;
 use crate::domain::purpose::{Channel, PurposeKind};
+use crate::domain::reconcile::{Difference, FindingStatus, ReconcileCause, ReconcileStatus, There};
 use crate::domain::suppression::SuppressionReason;
 use crate::domain::task::{TaskKind, TaskState};
 use crate::domain::throttle::BucketKind;
@@ -127,7 +128,9 @@ id_columns!(
     LinkId,
     TokenId,
     TaskId,
-    DestinationId
+    DestinationId,
+    ReconcileId,
+    FindingId
 );
 
 macro_rules! coded_columns {
@@ -179,7 +182,12 @@ coded_columns!(
     RowOutcome,
     KeyStanding,
     LinkAction,
-    BucketKind
+    BucketKind,
+    ReconcileCause,
+    ReconcileStatus,
+    Difference,
+    FindingStatus,
+    There
 );
 
 expression!(Timestamp, BigInt);

@@ -115,6 +115,10 @@ pub(super) fn erase_in(
     crate::crypto::secret::fill_random(&mut mark);
     tx.shred_events(scope, subject)?;
     tx.forget_mail_bytes(scope, subject)?;
+    tx.forget_findings_about(scope, subject)?;
+    let mut lists: Vec<String> = tx.destination_lists(scope)?.into_iter().map(|list| list.list_id).collect();
+    lists.extend(tx.destination_states(scope, subject)?.into_iter().map(|state| state.list_id));
+    tx.forget_sightings(scope, subject, &lists)?;
     tx.erase_subject(scope, subject, &mark, now)?;
     tracing::info!(target: "audit", subject = %subject, "a person was erased");
     Ok(())

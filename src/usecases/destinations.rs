@@ -51,15 +51,6 @@ pub struct ListChoice {
 /// A controller must not aim our client at the operator's own network (T-34): the provider is the one the operator
 /// set, or, in a house that is itself on loopback, something beside it.
 pub(super) fn reachable(services: &Services, base_url: &str) -> Result<(), Error> {
-    let on_loopback = |text: &str| {
-        let url = url::Url::parse(text).ok();
-        url.is_some_and(|url| match url.host() {
-            Some(url::Host::Ipv4(address)) => address.is_loopback(),
-            Some(url::Host::Ipv6(address)) => address.is_loopback(),
-            Some(url::Host::Domain(name)) => name == "localhost",
-            None => false,
-        })
-    };
     let beside = on_loopback(base_url) && on_loopback(&services.base_url);
     if base_url == services.rules.provider_base_url || beside {
         Ok(())
@@ -69,6 +60,17 @@ pub(super) fn reachable(services: &Services, base_url: &str) -> Result<(), Error
             format!("expected {}, the provider that the operator has set", services.rules.provider_base_url),
         ))
     }
+}
+
+/// Whether an address is this machine's own.
+pub(super) fn on_loopback(address: &str) -> bool {
+    let url = url::Url::parse(address).ok();
+    url.is_some_and(|url| match url.host() {
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        Some(url::Host::Domain(name)) => name == "localhost",
+        None => false,
+    })
 }
 
 /// Creates a destination; tells the address for the provider's webhooks, whose last part is a secret.

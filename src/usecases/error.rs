@@ -15,6 +15,9 @@ pub enum Error {
     /// A round cannot do this now.
     #[error("refused: {0}")]
     Campaign(#[from] CampaignRefusal),
+    /// What it is about does not allow it as it stands now; the text says why.
+    #[error("not now: {0}")]
+    NotNow(String),
     /// The input does not hold together; each fault names its field.
     #[error("invalid input")]
     Invalid(Vec<FieldFault>),
@@ -109,6 +112,7 @@ impl Fault for Error {
             Self::Taken(_) => Some(&StoreError::Conflict),
             Self::Refused(_)
             | Self::Campaign(_)
+            | Self::NotNow(_)
             | Self::Invalid(_)
             | Self::KeyReused
             | Self::NobodyToMail(_)

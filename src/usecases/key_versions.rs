@@ -92,6 +92,7 @@ const fn kinds(key_use: KeyUse) -> &'static [KeyedRows] {
             KeyedRows::Imports,
             KeyedRows::ImportPieces,
             KeyedRows::KeptAnswers,
+            KeyedRows::Findings,
         ],
         KeyUse::Suppression => &[KeyedRows::Suppressions],
         // One version only, which everything rests on.

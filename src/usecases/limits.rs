@@ -10,6 +10,8 @@ pub struct Limits {
     pub forms_kept: usize,
     /// Lists given up that are remembered for one controller: 1,000.
     pub former_lists: i64,
+    /// Differences that one comparison holds; what is beyond is found by the next: 200,000.
+    pub findings: i64,
     /// Purposes of one controller: 100.
     pub purposes: usize,
     /// Policies of one controller: 100.
@@ -72,6 +74,7 @@ impl Default for Limits {
         Self {
             forms_kept: 10_000,
             former_lists: 1000,
+            findings: 200_000,
             purposes: 100,
             policies: 100,
             policy_versions: 1000,
@@ -145,6 +148,10 @@ pub struct Pieces {
     pub reseal: i64,
     /// Pieces of uploads sealed anew in one commit: 4.
     pub reseal_uploads: i64,
+    /// Entries asked for at once in a comparison with a destination: 1,000.
+    pub reconcile: u16,
+    /// Differences put right in one commit: 200.
+    pub reconcile_apply: i64,
     /// Pages of the provider's suppression list looked through for one person: 10.
     pub suppression_pages: u32,
 }
@@ -166,6 +173,8 @@ impl Default for Pieces {
             remap_ahead: 2000,
             reseal: 200,
             reseal_uploads: 4,
+            reconcile: 1000,
+            reconcile_apply: 200,
             suppression_pages: 10,
         }
     }

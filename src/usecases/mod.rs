@@ -30,6 +30,7 @@ pub mod people;
 pub mod permission;
 pub mod policies;
 pub mod purposes;
+pub mod reconcile;
 pub mod record;
 mod record_many;
 pub mod refresh;
@@ -45,6 +46,7 @@ pub mod site_consent;
 pub mod staff_stop;
 pub mod sync;
 pub mod tokens;
+pub mod upkeep;
 pub mod webhook;
 pub mod withdraw;
 

@@ -1,6 +1,6 @@
 //! After a rotation of a controller's data key, what older versions seal is sealed anew under the one that writes, piece
 //! by piece while the service runs: people's keys, destinations' secrets, uploads' declarations, their pieces
-//! and documents. Kept answers are left to go by themselves. What a person's own key seals is not touched.
+//! and documents, addresses in what comparisons found. Kept answers are left to go by themselves. What a person's own key seals is not touched.
 //!
 //! A piece is one transaction; its rows are locked in the order of their ids and looked at again under the lock, so
 //! that two workers, or a person who is being erased, do no harm. Nothing but the rows says how far the work is: who
@@ -14,7 +14,7 @@ use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use crate::crypto::{ControllerKeys, KeyUse};
-use crate::domain::ids::{ControllerScope, DestinationId, ImportId, SubjectId};
+use crate::domain::ids::{ControllerScope, DestinationId, FindingId, ImportId, SubjectId};
 use crate::domain::time::Timestamp;
 use crate::store::key_rows::PieceId;
 use crate::store::{ReadTx, StoreError, WriteTx};
@@ -29,6 +29,7 @@ enum At {
     Destinations(Option<DestinationId>),
     Imports(Option<ImportId>),
     Pieces(Option<PieceId>),
+    Findings(Option<FindingId>),
 }
 
 /// How far the work is.
@@ -74,6 +75,7 @@ impl Resealing {
             At::Destinations(after) => self.destinations(keys, after).await?,
             At::Imports(after) => self.imports(keys, after).await?,
             At::Pieces(after) => self.pieces(keys, after).await?,
+            At::Findings(after) => self.findings(keys, after).await?,
         };
         progress.moved += moved;
         match next {
@@ -195,7 +197,9 @@ impl Resealing {
             .store
             .read(move |tx: &mut ReadTx<'_>| tx.pieces_to_reseal(scope, current, after, most))
             .await?;
-        let (Some(first), Some(last)) = (found.first().copied(), found.last().copied()) else { return Ok((0, None)) };
+        let (Some(first), Some(last)) = (found.first().copied(), found.last().copied()) else {
+            return Ok((0, Some(At::Findings(None))));
+        };
         let moved = self.write(first.0.uuid(), move |tx: &mut WriteTx<'_>| {
             let mut moved = 0;
             for (import, chunk) in &found {
@@ -216,6 +220,38 @@ impl Resealing {
             Ok(moved)
         });
         Ok((moved.await?, Some(At::Pieces(Some(last)))))
+    }
+
+    async fn findings(
+        &self,
+        keys: Arc<ControllerKeys>,
+        after: Option<FindingId>,
+    ) -> Result<(usize, Option<At>), Error> {
+        let (scope, current, most) = (self.scope, keys.writes(KeyUse::Data), self.services.rules.pieces.reseal);
+        let found = self
+            .services
+            .store
+            .read(move |tx: &mut ReadTx<'_>| tx.findings_to_reseal(scope, current, after, most))
+            .await?;
+        let (Some(first), Some(last)) = (found.first().map(|one| one.id), found.last().map(|one| one.id)) else {
+            return Ok((0, None));
+        };
+        let moved = self.write(first.uuid(), move |tx: &mut WriteTx<'_>| {
+            let mut moved = 0;
+            for finding in &found {
+                let row = finding.id.uuid();
+                let opened = keys.open("reconcile_findings", "address", row, finding.key_version, &finding.address);
+                let Ok(plain) = opened else {
+                    left("reconcile_findings", row);
+                    continue;
+                };
+                let (version, address) = keys.seal("reconcile_findings", "address", row, &plain);
+                // One that was forgotten or sealed anew since is left alone: an address is sealed once and never changed.
+                moved += tx.reseal_finding(finding, version, &address)?;
+            }
+            Ok(moved)
+        });
+        Ok((moved.await?, Some(At::Findings(Some(last)))))
     }
 
     async fn write(

@@ -42,6 +42,12 @@ pub struct Rules {
     /// After this time a delivery of the provider's webhook is given back rather than begun anew: the provider waits ten
     /// seconds and tells it again: 8 seconds.
     pub webhook_time: Duration,
+    /// How often a destination's webhooks are looked at: every hour.
+    pub webhook_watch: Duration,
+    /// How long a secret that was replaced is still heard, as deliveries are told again for a while: one day.
+    pub webhook_heard: Duration,
+    /// How long the differences found in a comparison are kept after it is over: 90 days.
+    pub findings_kept: Duration,
     /// How long a list given up is remembered at least, as late news from there still counts: 90 days.
     pub former_list_kept: Duration,
     /// How long after a version of a key is out of use everywhere it may be retired; longer than anybody works with keys
@@ -92,6 +98,9 @@ impl Default for Rules {
             mail_retention: days(400),
             key_refresh: Duration::from_secs(30),
             webhook_time: Duration::from_secs(8),
+            webhook_watch: Duration::from_secs(3600),
+            webhook_heard: days(1),
+            findings_kept: days(90),
             former_list_kept: days(90),
             key_retire_margin: Duration::from_secs(300),
             form_refresh: Duration::from_secs(1),

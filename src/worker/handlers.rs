@@ -13,8 +13,8 @@ use crate::usecases::refresh::refresh_chunk;
 use crate::usecases::remap::{Piece, remap_chunk};
 use crate::usecases::reseal::Resealing;
 
-use super::Worker;
 use super::imports::import;
+use super::{Worker, destinations};
 
 /// Carries one claimed task out and settles it. Mails and people to be brought in step have lanes of their own.
 pub(super) async fn carry_out(worker: &Worker, task: Task) {
@@ -27,6 +27,8 @@ pub(super) async fn carry_out(worker: &Worker, task: Task) {
             TaskKind::Refresh => refresh(&inner, &claim).await,
             TaskKind::Remap => remap(&inner, &claim).await,
             TaskKind::Reseal => reseal(&inner, &claim).await,
+            TaskKind::Watch => destinations::watch(&inner, &claim).await,
+            TaskKind::Reconcile => destinations::reconcile(&inner, &claim).await,
         }
     };
     guarded(worker, &task, work).await;
@@ -50,7 +52,7 @@ pub(super) async fn guarded(
 pub(super) async fn failed(worker: &Worker, task: &Task, failure: &str) {
     tracing::error!(kind = task.kind.name(), reference = %task.reference, attempts = task.attempts, error = failure, "a task failed");
     // People who are taken off a list by it may have stopped: it is never given up by itself.
-    let never_given_up = matches!(task.kind, TaskKind::Remap);
+    let never_given_up = matches!(task.kind, TaskKind::Remap | TaskKind::Watch | TaskKind::Reconcile);
     let most = if never_given_up { u32::MAX } else { worker.settings.mail_attempts };
     if let Err(error) = put_back(worker, task, worker.back_off(task.attempts), most, failure).await {
         // The lease runs out by itself.
@@ -59,7 +61,13 @@ pub(super) async fn failed(worker: &Worker, task: &Task, failure: &str) {
 }
 
 /// Back to the queue after `delay`, or parked when it has been tried often enough.
-async fn put_back(worker: &Worker, task: &Task, delay: Duration, most: u32, error: &str) -> Result<(), Error> {
+pub(super) async fn put_back(
+    worker: &Worker,
+    task: &Task,
+    delay: Duration,
+    most: u32,
+    error: &str,
+) -> Result<(), Error> {
     let parked = u32::try_from(task.attempts).unwrap_or(0) >= most;
     let state = if parked { TaskState::Parked } else { TaskState::Queued };
     let (due, task, error) = (worker.services.clock.now().plus(delay), task.clone(), error.to_owned());

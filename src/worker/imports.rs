@@ -47,7 +47,7 @@ pub(super) async fn import(worker: &Worker, task: &Task) -> Result<(), Error> {
     let begun = Instant::now();
     let mut held_since = begun;
     while reading.step().await? == Step::More {
-        if begun.elapsed() >= worker.settings.import_turn && others_wait(worker).await? {
+        if begun.elapsed() >= worker.settings.import_turn && others_wait(worker, TaskKind::Import).await? {
             worker.readings.put(id, reading.put_down(), worker.settings.imports_kept);
             // Not due at once, so that whoever waits is taken first.
             postpone(worker, task, worker.settings.poll_interval).await?;
@@ -64,7 +64,8 @@ pub(super) async fn import(worker: &Worker, task: &Task) -> Result<(), Error> {
     finish(worker, task).await
 }
 
-async fn others_wait(worker: &Worker) -> Result<bool, Error> {
-    let due = worker.services.store.read(|tx: &mut ReadTx<'_>| tx.next_due(TaskKind::Import)).await?;
+/// Whether other work of this kind is due.
+pub(super) async fn others_wait(worker: &Worker, kind: TaskKind) -> Result<bool, Error> {
+    let due = worker.services.store.read(move |tx: &mut ReadTx<'_>| tx.next_due(kind)).await?;
     Ok(due.is_some_and(|due| due <= worker.services.clock.now()))
 }

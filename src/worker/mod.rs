@@ -4,6 +4,7 @@
 //! Delivery is at least once: a worker that dies leaves its claims to run out, and another takes them up. What makes
 //! that harmless stands in the use cases.
 
+mod destinations;
 mod handlers;
 mod imports;
 mod mails;
@@ -170,6 +171,8 @@ impl Worker {
             (TaskKind::Refresh, self.settings.refresh_workers),
             (TaskKind::Remap, self.settings.refresh_workers),
             (TaskKind::Reseal, 1),
+            (TaskKind::Watch, 1),
+            (TaskKind::Reconcile, 2),
         ] {
             lanes.spawn(self.clone().lane(kind, hands, stop.clone()));
         }

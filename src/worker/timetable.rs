@@ -10,6 +10,8 @@ use crate::usecases::Error;
 use crate::usecases::campaigns::close_due;
 use crate::usecases::clockwork::{expire_due, forget_mails, forget_old, forget_unconfirmed, lapse_due};
 use crate::usecases::imports::forget_unfinished;
+use crate::usecases::reconcile::forget_findings;
+use crate::usecases::upkeep;
 
 use super::Worker;
 
@@ -36,6 +38,8 @@ async fn look_after(worker: &Worker, scope: ControllerScope) -> Result<(), Error
     forget_unconfirmed(services, scope).await?;
     forget_unfinished(services, scope).await?;
     forget_mails(services, scope).await?;
+    forget_findings(services, scope).await?;
+    upkeep::ask_for_due(services, scope).await?;
     Ok(())
 }
 

@@ -99,6 +99,15 @@ const TABLE: &[Line] = &[
     ("GET", "/v1/destinations/{id}/account", SETTINGS, "", 502),
     ("GET", "/v1/destinations/{id}/check", SETTINGS, "", 200),
     ("POST", "/v1/destinations/{id}/lists", SETTINGS, r#"{"purpose":"news","list_id":"a1"}"#, 502),
+    ("GET", "/v1/destinations/{id}/upkeep", SETTINGS, "", 200),
+    ("PUT", "/v1/destinations/{id}/upkeep", SETTINGS, r#"{"reconcile_every_days":7,"automatic":[]}"#, 200),
+    ("POST", "/v1/destinations/{id}/webhook/rotate", SETTINGS, "", 200),
+    ("POST", "/v1/destinations/{id}/reconciles", SETTINGS, "", 409),
+    ("GET", "/v1/destinations/{id}/reconciles", SETTINGS, "", 200),
+    ("GET", "/v1/reconciles/{id}", SETTINGS, "", 200),
+    ("GET", "/v1/reconciles/{id}/findings", SETTINGS, "", 200),
+    ("POST", "/v1/reconciles/{id}/apply", SETTINGS, r#"{"kinds":["missing_there"]}"#, 202),
+    ("POST", "/v1/reconciles/{id}/dismiss", SETTINGS, "", 200),
     ("POST", "/v1/tokens", TOKENS, "{}", 400),
     ("GET", "/v1/tokens", TOKENS, "", 200),
     ("DELETE", "/v1/tokens/{id}", TOKENS, "", 204),
@@ -150,6 +159,10 @@ impl Owned {
         let policy = first("/v1/policies").await;
         let destination = json!({"client_id": "c1", "api_key": "secret", "time_zone": "Europe/London"});
         let destination = app.api().post("/v1/destinations", destination).await.expect(201).text("id");
+        let lists = json!({"lists": [{"purpose": "news", "list_id": "a1"}]});
+        app.api().put(&format!("/v1/destinations/{destination}/lists"), lists).await.expect(200);
+        let compared = format!("/v1/destinations/{destination}/reconciles");
+        let reconcile = app.api().post(&compared, json!({})).await.expect(202).text("id");
         let token = app.api().post("/v1/tokens", json!({"name": "Spare", "scopes": ["consents"]})).await.expect(201);
         let import = "/v1/imports?kind=contacts&purposes=news&name=list";
         let import = app.api().upload(import, "text/csv", "email\nana@example.org\n").await.expect(202).text("id");
@@ -174,6 +187,7 @@ impl Owned {
                 ("/v1/senders/{id}", first("/v1/senders").await),
                 ("/v1/forms/{id}", form),
                 ("/v1/destinations/{id}", destination),
+                ("/v1/reconciles/{id}", reconcile),
                 ("/v1/tokens/{id}", token.text("id")),
                 ("/problems/{slug}", "validation".to_owned()),
                 ("{form_key}", form_key),

@@ -106,6 +106,8 @@ both_engines! {
             remap_ahead: 1,
             reseal: 1,
             reseal_uploads: 1,
+            reconcile: 10,
+            reconcile_apply: 1,
             suppression_pages: 1,
         };
         let limits = Limits { campaign_purposes: 2, campaign_imports: 1, ..Limits::default() };

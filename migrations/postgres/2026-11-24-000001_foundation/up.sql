@@ -486,6 +486,78 @@ CREATE TABLE destination_states ( -- what we last brought about there
 );
 CREATE INDEX destination_states_on_list ON destination_states (controller_id, list_id, subject_id);
 
+CREATE TABLE destination_upkeep ( -- what is looked after at a destination by itself
+    controller_id UUID NOT NULL,
+    destination_id UUID NOT NULL,
+    watched_at BIGINT, -- when its webhooks were last found as they should be
+    reconciled_at BIGINT, -- when both sides were last compared, or began to be
+    reconcile_every SMALLINT NOT NULL, -- days; 0: only when asked for
+    stops_missed BOOLEAN NOT NULL, -- a webhook was found off or missing: both sides have to be compared once it is on
+    automatic SMALLINT NOT NULL, -- kinds of findings that are put right without asking, as bits
+    PRIMARY KEY (controller_id, destination_id),
+    FOREIGN KEY (controller_id, destination_id) REFERENCES destinations (controller_id, id)
+);
+
+CREATE TABLE former_webhooks ( -- secrets of a webhook that were replaced, and are still heard for a while
+    controller_id UUID NOT NULL,
+    webhook_hash BYTEA NOT NULL UNIQUE,
+    destination_id UUID NOT NULL,
+    replaced_at BIGINT NOT NULL,
+    PRIMARY KEY (controller_id, webhook_hash),
+    FOREIGN KEY (controller_id, destination_id) REFERENCES destinations (controller_id, id)
+);
+
+CREATE TABLE reconciles ( -- comparisons of both sides, with what is to be done
+    controller_id UUID NOT NULL,
+    id UUID NOT NULL,
+    destination_id UUID NOT NULL,
+    cause SMALLINT NOT NULL,
+    status SMALLINT NOT NULL,
+    place TEXT NOT NULL, -- JSON: where reading goes on
+    rows_read BIGINT NOT NULL, -- entries that the provider has told so far
+    allowed SMALLINT NOT NULL, -- kinds of findings that may be put right, as bits
+    remark TEXT, -- why it could not be read to the end, or holds not all
+    counts TEXT, -- JSON: how its differences stood when they were forgotten
+    created_at BIGINT NOT NULL,
+    planned_at BIGINT,
+    finished_at BIGINT,
+    PRIMARY KEY (controller_id, id),
+    FOREIGN KEY (controller_id, destination_id) REFERENCES destinations (controller_id, id)
+);
+
+CREATE TABLE reconcile_findings ( -- where the sides differ
+    controller_id UUID NOT NULL,
+    reconcile_id UUID NOT NULL,
+    kind SMALLINT NOT NULL,
+    list_id TEXT NOT NULL,
+    fingerprint BYTEA NOT NULL, -- keyed fingerprint of the address
+    id UUID NOT NULL,
+    subject_id UUID,
+    key_version INTEGER NOT NULL,
+    address BYTEA NOT NULL, -- sealed: somebody may be unknown here
+    there SMALLINT NOT NULL, -- the state there
+    there_since BIGINT, -- the latest moment at which it can have come about
+    detail TEXT, -- names fields, never values
+    status SMALLINT NOT NULL,
+    settled_at BIGINT,
+    PRIMARY KEY (controller_id, reconcile_id, kind, list_id, fingerprint),
+    FOREIGN KEY (controller_id, reconcile_id) REFERENCES reconciles (controller_id, id)
+);
+CREATE INDEX reconciles_of_destination ON reconciles (controller_id, destination_id, id);
+CREATE INDEX reconcile_findings_by_status ON reconcile_findings (controller_id, reconcile_id, status, kind, id);
+CREATE INDEX reconcile_findings_of_subject ON reconcile_findings (controller_id, subject_id);
+CREATE INDEX reconcile_findings_by_id ON reconcile_findings (controller_id, reconcile_id, id);
+
+CREATE TABLE destination_sightings ( -- how a person was last seen to stand on a list there
+    controller_id UUID NOT NULL,
+    list_id TEXT NOT NULL,
+    subject_id UUID NOT NULL,
+    there SMALLINT NOT NULL,
+    reconcile_id UUID NOT NULL,
+    seen_at BIGINT NOT NULL,
+    PRIMARY KEY (controller_id, list_id, subject_id)
+);
+
 CREATE TABLE idempotency_keys ( -- answers kept for a retry (AP-02)
     controller_id UUID NOT NULL, -- all zero: the operator
     token_id UUID NOT NULL,

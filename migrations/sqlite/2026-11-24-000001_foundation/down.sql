@@ -1,6 +1,11 @@
 DROP TABLE send_buckets;
 DROP TABLE mailbox_caps;
 DROP TABLE idempotency_keys;
+DROP TABLE destination_sightings;
+DROP TABLE reconcile_findings;
+DROP TABLE reconciles;
+DROP TABLE former_webhooks;
+DROP TABLE destination_upkeep;
 DROP TABLE destination_states;
 DROP TABLE former_lists;
 DROP TABLE destination_lists;

@@ -464,6 +464,78 @@ CREATE TABLE destination_states ( -- what we last brought about there
 );
 CREATE INDEX destination_states_on_list ON destination_states (controller_id, list_id, subject_id);
 
+CREATE TABLE destination_upkeep ( -- what is looked after at a destination by itself
+    controller_id BLOB NOT NULL,
+    destination_id BLOB NOT NULL,
+    watched_at INTEGER, -- when its webhooks were last found as they should be
+    reconciled_at INTEGER, -- when both sides were last compared, or began to be
+    reconcile_every INTEGER NOT NULL, -- days; 0: only when asked for
+    stops_missed BOOLEAN NOT NULL, -- a webhook was found off or missing: both sides have to be compared once it is on
+    automatic INTEGER NOT NULL, -- kinds of findings that are put right without asking, as bits
+    PRIMARY KEY (controller_id, destination_id),
+    FOREIGN KEY (controller_id, destination_id) REFERENCES destinations (controller_id, id)
+);
+
+CREATE TABLE former_webhooks ( -- secrets of a webhook that were replaced, and are still heard for a while
+    controller_id BLOB NOT NULL,
+    webhook_hash BLOB NOT NULL UNIQUE,
+    destination_id BLOB NOT NULL,
+    replaced_at INTEGER NOT NULL,
+    PRIMARY KEY (controller_id, webhook_hash),
+    FOREIGN KEY (controller_id, destination_id) REFERENCES destinations (controller_id, id)
+);
+
+CREATE TABLE reconciles ( -- comparisons of both sides, with what is to be done
+    controller_id BLOB NOT NULL,
+    id BLOB NOT NULL,
+    destination_id BLOB NOT NULL,
+    cause INTEGER NOT NULL,
+    status INTEGER NOT NULL,
+    place TEXT NOT NULL, -- JSON: where reading goes on
+    rows_read INTEGER NOT NULL, -- entries that the provider has told so far
+    allowed INTEGER NOT NULL, -- kinds of findings that may be put right, as bits
+    remark TEXT, -- why it could not be read to the end, or holds not all
+    counts TEXT, -- JSON: how its differences stood when they were forgotten
+    created_at INTEGER NOT NULL,
+    planned_at INTEGER,
+    finished_at INTEGER,
+    PRIMARY KEY (controller_id, id),
+    FOREIGN KEY (controller_id, destination_id) REFERENCES destinations (controller_id, id)
+);
+
+CREATE TABLE reconcile_findings ( -- where the sides differ
+    controller_id BLOB NOT NULL,
+    reconcile_id BLOB NOT NULL,
+    kind INTEGER NOT NULL,
+    list_id TEXT NOT NULL,
+    fingerprint BLOB NOT NULL, -- keyed fingerprint of the address
+    id BLOB NOT NULL,
+    subject_id BLOB,
+    key_version INTEGER NOT NULL,
+    address BLOB NOT NULL, -- sealed: somebody may be unknown here
+    there INTEGER NOT NULL, -- the state there
+    there_since INTEGER, -- the latest moment at which it can have come about
+    detail TEXT, -- names fields, never values
+    status INTEGER NOT NULL,
+    settled_at INTEGER,
+    PRIMARY KEY (controller_id, reconcile_id, kind, list_id, fingerprint),
+    FOREIGN KEY (controller_id, reconcile_id) REFERENCES reconciles (controller_id, id)
+);
+CREATE INDEX reconciles_of_destination ON reconciles (controller_id, destination_id, id);
+CREATE INDEX reconcile_findings_by_status ON reconcile_findings (controller_id, reconcile_id, status, kind, id);
+CREATE INDEX reconcile_findings_of_subject ON reconcile_findings (controller_id, subject_id);
+CREATE INDEX reconcile_findings_by_id ON reconcile_findings (controller_id, reconcile_id, id);
+
+CREATE TABLE destination_sightings ( -- how a person was last seen to stand on a list there
+    controller_id BLOB NOT NULL,
+    list_id TEXT NOT NULL,
+    subject_id BLOB NOT NULL,
+    there INTEGER NOT NULL,
+    reconcile_id BLOB NOT NULL,
+    seen_at INTEGER NOT NULL,
+    PRIMARY KEY (controller_id, list_id, subject_id)
+) WITHOUT ROWID;
+
 CREATE TABLE idempotency_keys ( -- answers kept for a retry (AP-02)
     controller_id BLOB NOT NULL, -- all zero: the operator
     token_id BLOB NOT NULL,

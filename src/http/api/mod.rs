@@ -19,10 +19,12 @@ pub mod past;
 pub mod policies;
 pub mod policy_upload;
 pub mod purposes;
+pub mod reconciles;
 pub mod senders;
 pub mod subjects;
 pub mod suppressions;
 pub mod tokens;
+pub mod upkeep;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

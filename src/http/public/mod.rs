@@ -61,6 +61,7 @@ fn failure(error: &Error, lang: &str) -> HttpResponse {
         Error::Invalid(_) => trouble(StatusCode::UNPROCESSABLE_ENTITY, frame, Trouble::Unreadable),
         Error::Refused(_)
         | Error::Campaign(_)
+        | Error::NotNow(_)
         | Error::Taken(_)
         | Error::KeyReused
         | Error::NobodyToMail(_)

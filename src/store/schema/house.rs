@@ -272,3 +272,51 @@ diesel::table! {
         idle_from -> BigInt,
     }
 }
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::Id;
+
+    destination_upkeep (controller_id, destination_id) {
+        controller_id -> Id,
+        destination_id -> Id,
+        watched_at -> Nullable<BigInt>,
+        reconciled_at -> Nullable<BigInt>,
+        reconcile_every -> SmallInt,
+        stops_missed -> Bool,
+        automatic -> SmallInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::Id;
+
+    former_webhooks (controller_id, webhook_hash) {
+        controller_id -> Id,
+        webhook_hash -> Binary,
+        destination_id -> Id,
+        replaced_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::Id;
+
+    reconciles (controller_id, id) {
+        controller_id -> Id,
+        id -> Id,
+        destination_id -> Id,
+        cause -> SmallInt,
+        status -> SmallInt,
+        place -> Text,
+        rows_read -> BigInt,
+        allowed -> SmallInt,
+        remark -> Nullable<Text>,
+        counts -> Nullable<Text>,
+        created_at -> BigInt,
+        planned_at -> Nullable<BigInt>,
+        finished_at -> Nullable<BigInt>,
+    }
+}

@@ -38,6 +38,11 @@ diesel::allow_tables_to_appear_in_same_query!(
     destination_lists,
     former_lists,
     destination_states,
+    destination_upkeep,
+    former_webhooks,
+    reconciles,
+    reconcile_findings,
+    destination_sightings,
     idempotency_keys,
     mailbox_caps,
     send_buckets

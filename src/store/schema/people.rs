@@ -299,3 +299,39 @@ diesel::table! {
         last_error -> Nullable<Text>,
     }
 }
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::Id;
+
+    reconcile_findings (controller_id, reconcile_id, kind, list_id, fingerprint) {
+        controller_id -> Id,
+        reconcile_id -> Id,
+        kind -> SmallInt,
+        list_id -> Text,
+        fingerprint -> Binary,
+        id -> Id,
+        subject_id -> Nullable<Id>,
+        key_version -> Integer,
+        address -> Binary,
+        there -> SmallInt,
+        there_since -> Nullable<BigInt>,
+        detail -> Nullable<Text>,
+        status -> SmallInt,
+        settled_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::Id;
+
+    destination_sightings (controller_id, list_id, subject_id) {
+        controller_id -> Id,
+        list_id -> Text,
+        subject_id -> Id,
+        there -> SmallInt,
+        reconcile_id -> Id,
+        seen_at -> BigInt,
+    }
+}

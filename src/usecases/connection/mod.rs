@@ -4,6 +4,7 @@
 
 mod check;
 mod prepare;
+mod webhooks;
 
 use std::time::Duration;
 
@@ -18,7 +19,9 @@ use super::destinations::{ApiKey, api_key_from, reachable};
 use super::{Error, Services, shape, sync};
 
 pub use check::{Finding, Matter, Standing, check};
-pub use prepare::{Hook, ListToPrepare, Prepared, Reach, prepare_list};
+pub use prepare::{ListToPrepare, Prepared, Reach, prepare_list};
+pub use webhooks::Hook;
+pub(super) use webhooks::{drop_former, ensure_webhook, is_whole};
 
 /// Clients and lists that are shown; who has more names them by their ids.
 const SHOWN: usize = 1000;

@@ -2,13 +2,14 @@
 //! and the purpose that is kept there from then on, alone or beside others. Each step looks first, so that the call can be made again after it was
 //! cut short; only a list is never made twice, as its title is taken then.
 
-use crate::campaign_monitor::{Account, NewField, NewList, UnsubscribeSetting, Webhook, normalise_key};
+use crate::campaign_monitor::{Account, NewField, NewList, UnsubscribeSetting, normalise_key};
 use crate::domain::ids::{ControllerScope, DestinationId};
 use crate::store::ReadTx;
 
 use super::super::destinations::{DestinationWithLists, ListChoice, keep_on_list, webhook_url};
 use super::super::sync::FIELDS;
 use super::super::{Error, Services, shape};
+use super::webhooks::{Hook, ensure_webhook};
 use super::{Line, read};
 
 /// The title is taken there.
@@ -35,28 +36,6 @@ pub enum ListToPrepare {
         /// How far an unsubscribe reaches.
         reach: Reach,
     },
-}
-
-/// What was done about the webhook.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hook {
-    /// It was there and on.
-    Kept,
-    /// It was switched on again.
-    Activated,
-    /// It was made.
-    Made,
-}
-
-impl Hook {
-    /// Its name in answers.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Kept => "kept",
-            Self::Activated => "activated",
-            Self::Made => "made",
-        }
-    }
 }
 
 /// A list that is ready.
@@ -168,27 +147,4 @@ async fn ensure_fields(account: &Account<'_>, list_id: &str) -> Result<Vec<&'sta
         }
     }
     Ok(made)
-}
-
-/// Makes sure that a webhook of ours is there, on, and tells of everything. There is no changing one: a new one comes before
-/// the old one goes, so that nothing is missed between.
-async fn ensure_webhook(account: &Account<'_>, list_id: &str, url: &str) -> Result<Hook, Error> {
-    let there = account.webhooks(list_id).await?;
-    let (whole, partial): (Vec<Webhook>, Vec<Webhook>) =
-        there.into_iter().filter(|hook| hook.url == url).partition(Webhook::tells_all);
-    let done = match (whole.iter().any(Webhook::is_active), whole.first()) {
-        (true, _) => Hook::Kept,
-        (false, Some(hook)) => {
-            account.activate_webhook(list_id, &hook.webhook_id).await?;
-            Hook::Activated
-        }
-        (false, None) => {
-            account.create_webhook(list_id, url).await?;
-            Hook::Made
-        }
-    };
-    for hook in partial {
-        account.delete_webhook(list_id, &hook.webhook_id).await?;
-    }
-    Ok(done)
 }

@@ -7,6 +7,7 @@ mod many;
 mod outcome;
 mod plan;
 mod row;
+mod visit;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,7 +25,8 @@ use super::{Error, Services};
 pub use many::{Together, sync_people};
 pub(super) use plan::stood_for;
 use plan::{HELD_BACK, Plan, Step};
-pub(super) use row::FIELDS;
+pub(super) use row::{FIELDS, Rows};
+pub(super) use visit::{Visit, Wait};
 
 /// What stands on record while an add is under way.
 const ADDING: &str = "about to be added";
@@ -85,6 +87,11 @@ impl Provider {
     /// Nothing is connected yet.
     pub fn new(settings: ProviderSettings) -> Self {
         Self { settings, clients: Mutex::default(), breakers: Mutex::default() }
+    }
+
+    /// How long the claim on work holds from the start of a call.
+    pub fn lease(&self) -> Duration {
+        self.settings.lease
     }
 
     fn client(&self, base_url: &str) -> Result<Client, Error> {

@@ -86,7 +86,8 @@ pub struct Common {
 }
 
 impl Common {
-    fn read(tx: &mut ReadTx<'_>, scope: ControllerScope, most_former: i64) -> Result<Self, StoreError> {
+    /// Reads it.
+    pub fn read(tx: &mut ReadTx<'_>, scope: ControllerScope, most_former: i64) -> Result<Self, StoreError> {
         Ok(Self {
             lists: tx.destination_lists(scope)?,
             former: tx.former_lists(scope, most_former)?,

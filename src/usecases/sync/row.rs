@@ -1,10 +1,11 @@
 //! What is written about a person at a list: the proof of the consent in custom fields, and whether they may be tracked.
 
 use crate::campaign_monitor::{ConsentToTrack, FieldType, FieldValue, NewSubscriber, Zone};
+use crate::domain::ids::ControllerScope;
 use crate::domain::time::Timestamp;
-use crate::store::ReadTx;
 use crate::store::consents::Consent;
 use crate::store::destinations::Destination;
+use crate::store::{ReadTx, StoreError};
 
 use super::super::Error;
 use super::super::record::Person;
@@ -68,4 +69,33 @@ pub fn subscriber(
 /// A custom field there holds 250 characters.
 fn short(text: &str) -> String {
     text.chars().take(250).collect()
+}
+
+/// The rows that many people are to have on lists, made from what was read about them at once.
+pub struct Rows {
+    common: Common,
+}
+
+impl Rows {
+    /// Reads what all of a controller's people have in common.
+    pub fn read(tx: &mut ReadTx<'_>, scope: ControllerScope, most_former: i64) -> Result<Self, StoreError> {
+        Ok(Self { common: Common::read(tx, scope, most_former)? })
+    }
+
+    /// A person's row on a list where these consents hold, the newest of which was given at this moment. All their
+    /// `consents` say whether they may be tracked.
+    #[allow(clippy::too_many_arguments, reason = "what a row is made of")]
+    pub fn of(
+        &mut self,
+        tx: &mut ReadTx<'_>,
+        person: &Person,
+        destination: &Destination,
+        consents: &[Consent],
+        valid: &[&Consent],
+        given_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<NewSubscriber, Error> {
+        let tracked = self.common.tracks(consents, now);
+        subscriber(tx, &mut self.common, person, destination, valid, tracked, given_at)
+    }
 }

@@ -4,7 +4,7 @@
 //! A delivery holds up to a thousand events. It is answered well only when all its stops are on disk; what was recorded
 //! before a failure is recorded once when the provider tells it again.
 
-mod stops;
+pub(super) mod stops;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -36,7 +36,12 @@ pub struct Received {
 /// Finds the destination that the secret in the address belongs to, before anything of the body is read.
 pub async fn find(services: &Services, secret: &str) -> Result<Destination, Error> {
     let hash = sha256(secret.as_bytes());
-    match services.store.read(move |tx: &mut ReadTx<'_>| tx.destination_by_webhook(&hash)).await {
+    let look = move |tx: &mut ReadTx<'_>| match tx.destination_by_webhook(&hash) {
+        // One that was replaced a while ago is heard too: what was on its way is not lost.
+        Err(StoreError::NotFound) => tx.destination_by_former_webhook(&hash),
+        found => found,
+    };
+    match services.store.read(look).await {
         Ok(destination) => Ok(destination),
         Err(StoreError::NotFound) => Err(Error::UnknownLink),
         Err(error) => Err(error.into()),
@@ -73,7 +78,7 @@ pub async fn receive(services: &Services, destination: &Destination, body: &[u8]
 }
 
 /// What is known about the list that the delivery names.
-async fn list(services: &Services, destination: &Destination, id: String) -> Result<List, Error> {
+pub(super) async fn list(services: &Services, destination: &Destination, id: String) -> Result<List, Error> {
     let (scope, wanted) = (ControllerScope::granted(destination.controller_id), id.clone());
     let most = services.rules.limits.former_lists;
     let (purposes, former) = services

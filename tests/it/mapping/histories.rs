@@ -59,7 +59,9 @@ async fn agreed(app: &TestApp, world: &World, lists: &[String], pairs: &Pairs) -
                     (true, false) => {}
                     (false, false) if kept_back => back += 1,
                     _ => {
-                        return Err(format!("{address} on {list}: {here:?} here, active there: {there}, {on_record:?}"));
+                        return Err(format!(
+                            "{address} on {list}: {here:?} here, active there: {there}, {on_record:?}"
+                        ));
                     }
                 }
             }

@@ -129,7 +129,7 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, question: 
 }
 
 /// Waits until the question has an answer; fails after this time.
-async fn within<T, F: Future<Output = Option<T>>>(
+pub async fn within<T, F: Future<Output = Option<T>>>(
     patience: Duration,
     what: &str,
     mut question: impl FnMut() -> F,
