@@ -5,11 +5,12 @@ use super::body::{Fields, is_email};
 use super::call::{Call, Reply};
 use super::clock;
 use super::error::ApiError;
-use super::model::{Suppression, World};
+use super::model::World;
+use super::orders::OrderBy;
 use super::reading::Paging;
+use super::suppressed::Suppression;
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use std::cmp::Ordering;
 
 /// Most addresses taken in one `suppress` call here.
 const SUPPRESS_LIMIT: usize = 1_000;
@@ -106,17 +107,9 @@ pub(super) fn lists_for_email(world: &World, client_id: &str, call: &Call) -> An
 }
 
 pub(super) fn suppression_list(world: &mut World, client_id: &str, call: &Call) -> Answer {
-    let paging = Paging::of(call, &["email", "date"], "email")?;
+    let paging = Paging::of(call, &[OrderBy::Email, OrderBy::Date], OrderBy::Email)?;
     let client = world.client(client_id)?;
     let zone = client.zone.clone();
-    let rows: Vec<&Suppression> = client.suppressed.values().collect();
-    let order = |a: &&Suppression, b: &&Suppression| {
-        let first = match paging.field {
-            "date" => a.at.cmp(&b.at),
-            _ => Ordering::Equal,
-        };
-        first.then_with(|| a.email.to_lowercase().cmp(&b.email.to_lowercase()))
-    };
     let show = |row: &&Suppression| -> Value {
         json!({
             "SuppressionReason": row.reason,
@@ -125,7 +118,8 @@ pub(super) fn suppression_list(world: &mut World, client_id: &str, call: &Call) 
             "State": "Suppressed",
         })
     };
-    Ok(Reply::read(paging.envelope(rows, order, show)))
+    let (rows, total) = client.suppressed.page(paging.window());
+    Ok(Reply::read(paging.envelope(&rows, total, show)))
 }
 
 pub(super) fn suppress(world: &mut World, client_id: &str, call: &Call, now: Timestamp) -> Answer {
@@ -143,8 +137,5 @@ pub(super) fn suppress(world: &mut World, client_id: &str, call: &Call, now: Tim
 /// Takes the address off the list and re-activates nothing.
 pub(super) fn unsuppress(world: &mut World, client_id: &str, call: &Call) -> Answer {
     let key = call.email()?.to_lowercase();
-    match world.client(client_id)?.suppressed.remove(&key) {
-        Some(_) => Ok(Reply::done()),
-        None => Err(ApiError::input(176)),
-    }
+    if world.client(client_id)?.suppressed.remove(&key) { Ok(Reply::done()) } else { Err(ApiError::input(176)) }
 }

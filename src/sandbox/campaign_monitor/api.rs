@@ -135,7 +135,7 @@ fn route(desk: &mut Desk, call: &Call, scope: &Scope, now: Timestamp) -> Result<
         ("PUT", ["lists", id, "webhooks", hook, "activate"]) => webhooks::switch(desk, id, hook, true),
         ("PUT", ["lists", id, "webhooks", hook, "deactivate"]) => webhooks::switch(desk, id, hook, false),
         ("DELETE", ["lists", id, "webhooks", hook]) => webhooks::delete(desk, id, hook),
-        ("GET", ["lists", id, state]) => lists::state_page(&desk.world, id, state, call),
+        ("GET", ["lists", id, state]) => lists::state_page(&mut desk.world, id, state, call),
 
         ("POST", ["subscribers", list]) => subscribers::add(desk, list, call),
         ("PUT", ["subscribers", list]) => subscribers::update(desk, list, call, now),

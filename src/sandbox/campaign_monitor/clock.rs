@@ -60,6 +60,12 @@ pub(super) fn seconds(at: Timestamp, iana: &str) -> String {
     local(at, iana).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
+/// When a day begins in the zone.
+pub(super) fn midnight(day: Date, iana: &str) -> Timestamp {
+    // Only the last days of the calendar have no such moment.
+    day.to_zoned(zone(iana)).map_or(Timestamp::MAX, |at| at.timestamp())
+}
+
 /// The moment cut to its minute, the resolution subscriber dates have.
 pub(super) fn minute(at: Timestamp) -> Timestamp {
     let rounding = jiff::TimestampRound::new().smallest(Unit::Minute).mode(jiff::RoundMode::Trunc);

@@ -61,11 +61,11 @@ pub(super) fn rename(world: &mut World, id: &str, key: &str, call: &Call) -> Ans
     list.custom_fields[at].name = name;
     list.custom_fields[at].in_preference_center = fields.flag("VisibleInPreferenceCenter")?;
     let new = list.custom_fields[at].key();
-    for subscriber in list.subscribers.values_mut() {
-        for (key, _) in subscriber.fields.iter_mut().filter(|(key, _)| *key == old) {
+    list.subscribers.change_fields(|fields| {
+        for (key, _) in fields.iter_mut().filter(|(key, _)| *key == old) {
             key.clone_from(&new);
         }
-    }
+    });
     Ok(Reply::read(json!(format!("[{new}]"))))
 }
 
@@ -97,9 +97,7 @@ pub(super) fn delete(world: &mut World, id: &str, key: &str) -> Answer {
     let list = world.list(id)?;
     let at = position(list, key)?;
     let gone = list.custom_fields.remove(at).key();
-    for subscriber in list.subscribers.values_mut() {
-        subscriber.fields.retain(|(key, _)| *key != gone);
-    }
+    list.subscribers.change_fields(|fields| fields.retain(|(key, _)| *key != gone));
     Ok(Reply::done())
 }
 

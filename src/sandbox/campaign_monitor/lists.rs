@@ -5,10 +5,10 @@ use super::call::{Call, Reply};
 use super::clock;
 use super::error::ApiError;
 use super::model::{List, State, UnsubscribeSetting, World, new_id};
+use super::people::People;
 use jiff::civil::Date;
 use jiff::{Span, Timestamp};
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
 
 /// Most lists the emulator holds.
 const LIST_LIMIT: usize = 1_000;
@@ -72,7 +72,7 @@ pub(super) fn create(world: &mut World, client_id: &str, call: &Call) -> Answer 
             confirmed_opt_in: wanted.confirmed_opt_in,
             confirmation_success_page: wanted.confirmation_success_page,
             custom_fields: Vec::new(),
-            subscribers: BTreeMap::new(),
+            subscribers: People::default(),
             webhooks: Vec::new(),
         },
     );
@@ -109,7 +109,7 @@ pub(super) fn update(world: &mut World, id: &str, call: &Call, now: Timestamp) -
     if list.honours_suppression() {
         let in_state = |list: &List, state| -> Vec<(String, String)> {
             let people = list.subscribers.iter().filter(|(_, s)| s.state == state);
-            people.map(|(key, s)| (key.clone(), s.email.clone())).collect()
+            people.map(|(key, s)| (key.to_string(), s.email.clone())).collect()
         };
         let (left, active) = (in_state(list, State::Unsubscribed), in_state(list, State::Active));
         if adds {
@@ -119,7 +119,7 @@ pub(super) fn update(world: &mut World, id: &str, call: &Call, now: Timestamp) -
         }
         if scrubs {
             for (key, _) in active {
-                if world.client(&client_id)?.suppressed.contains_key(&key) {
+                if world.client(&client_id)?.suppressed.contains(&key) {
                     world.deactivate(id, &key, State::Unsubscribed, "Unsubscribed", now);
                 }
             }
@@ -133,10 +133,9 @@ pub(super) fn delete(world: &mut World, id: &str) -> Answer {
     Ok(Reply::done())
 }
 
-pub(super) fn state_page(world: &World, id: &str, page: &str, call: &Call) -> Answer {
+pub(super) fn state_page(world: &mut World, id: &str, page: &str, call: &Call) -> Answer {
     let state = State::from_page(page).ok_or_else(ApiError::not_found)?;
-    let list = world.lists.get(id).ok_or_else(ApiError::unknown_list)?;
-    Ok(Reply::read(world.state_page(list, state, call)?))
+    Ok(Reply::read(world.state_page(id, state, call)?))
 }
 
 /// 24 numbers; buckets follow the client's calendar and the week starts on Sunday.
@@ -151,29 +150,26 @@ pub(super) fn stats(world: &mut World, id: &str, now: Timestamp) -> Answer {
         (State::Deleted, "TotalDeleted", "Deleted"),
         (State::Bounced, "TotalBounces", "Bounces"),
     ] {
-        let days: Vec<Date> = list
-            .subscribers
-            .values()
-            .filter(|subscriber| subscriber.state == state)
-            .map(|subscriber| clock::local(subscriber.changed_at, &zone).date())
-            .collect();
-        answer.insert(total.to_owned(), json!(days.len()));
-        for (bucket, first, last) in buckets(today) {
-            let count = days.iter().filter(|day| (first..=last).contains(*day)).count();
-            answer.insert(format!("{stem}{bucket}"), json!(count));
+        answer.insert(total.to_owned(), json!(list.subscribers.count(state)));
+        for (bucket, first, behind) in buckets(today) {
+            let bounds = [first, behind].map(|day| clock::midnight(day, &zone));
+            let [since_first, since_behind] = list.subscribers.changed_since(state, bounds);
+            answer.insert(format!("{stem}{bucket}"), json!(since_first - since_behind));
         }
     }
     Ok(Reply::read(Value::Object(answer)))
 }
 
+/// Each with its first day and the day behind its last.
 fn buckets(today: Date) -> [(&'static str, Date, Date); 5] {
     let back = |days: i64| today.checked_sub(Span::new().days(days)).unwrap_or(today);
+    let tomorrow = back(-1);
     let into_week = i64::from(today.weekday().to_sunday_zero_offset());
     [
-        ("Today", today, today),
-        ("Yesterday", back(1), back(1)),
-        ("ThisWeek", back(into_week), today),
-        ("ThisMonth", today.first_of_month(), today),
-        ("ThisYear", today.first_of_year(), today),
+        ("Today", today, tomorrow),
+        ("Yesterday", back(1), today),
+        ("ThisWeek", back(into_week), tomorrow),
+        ("ThisMonth", today.first_of_month(), tomorrow),
+        ("ThisYear", today.first_of_year(), tomorrow),
     ]
 }

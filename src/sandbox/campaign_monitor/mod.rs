@@ -10,6 +10,7 @@ mod api;
 mod body;
 mod call;
 mod clock;
+mod crowd;
 mod custom_fields;
 mod delivery;
 mod desk;
@@ -19,8 +20,11 @@ mod fields;
 mod importing;
 mod lists;
 mod model;
+mod orders;
 mod pages;
+mod people;
 mod person;
+mod ranked;
 mod reading;
 mod request_log;
 mod seed;
@@ -28,6 +32,7 @@ mod server;
 mod settings;
 mod snapshot;
 mod subscribers;
+mod suppressed;
 mod webhooks;
 mod writing;
 
@@ -40,6 +45,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 pub use api::TokenState;
+pub use crowd::PersonSeed;
 pub use delivery::WebhookDelivery;
 pub use faults::{Fault, FaultKind, Faults};
 pub use model::{State, UnsubscribeSetting};
@@ -178,9 +184,9 @@ impl Emulator {
             let client = desk.world.clients.get(&list.client_id);
             Some(SubscriberView {
                 email: subscriber.email.clone(),
-                name: subscriber.name.clone(),
+                name: subscriber.name.to_string(),
                 state: subscriber.state,
-                tracking: client.and_then(|client| client.tracking.get(&key)).copied(),
+                tracking: client.and_then(|client| client.tracking.get(key.as_str())).copied(),
                 changed_at: subscriber.changed_at,
                 joined_at: subscriber.joined_at,
                 fields: subscriber.fields.clone(),
@@ -190,7 +196,7 @@ impl Emulator {
 
     /// How many people of a list are in a state; 0 for a list that does not exist.
     pub fn count(&self, list_id: &str, state: State) -> usize {
-        self.shared.work(false, |desk, _| desk.world.lists.get(list_id).map_or(0, |list| list.count(state)))
+        self.shared.work(false, |desk, _| desk.world.lists.get(list_id).map_or(0, |list| list.subscribers.count(state)))
     }
 
     /// Whether an address is on the client's suppression list.
@@ -198,8 +204,18 @@ impl Emulator {
         let key = email.trim().to_lowercase();
         self.shared.work(false, |desk, _| {
             let client = desk.world.clients.get(client_id);
-            client.is_some_and(|client| client.suppressed.contains_key(&key))
+            client.is_some_and(|client| client.suppressed.contains(&key))
         })
+    }
+
+    /// Fills a list with people past the API and its webhooks; says how many they were.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for an unknown list, a field the list does not have, an empty address, or more than
+    /// 2,000,000 people; those before are in then.
+    pub fn seed_people(&self, list_id: &str, people: impl IntoIterator<Item = PersonSeed>) -> io::Result<usize> {
+        crowd::fill(&self.shared, list_id, people.into_iter())
     }
 
     /// Does what a person does at the provider, with its webhooks. False when it changes nothing.

@@ -4,10 +4,14 @@
 //! change to `writing` and the shapes of answers to `reading`.
 
 use super::error::ApiError;
+use super::orders::Key;
+use super::people::People;
+use super::suppressed::Suppressed;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 /// A subscriber's state on one list (reference section 15.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,7 +60,7 @@ pub enum UnsubscribeSetting {
 #[derive(Serialize, Deserialize)]
 pub(super) struct Subscriber {
     pub(super) email: String,
-    pub(super) name: String,
+    pub(super) name: Arc<str>,
     pub(super) mobile: Option<String>,
     pub(super) sms_consent: bool,
     pub(super) state: State,
@@ -64,6 +68,22 @@ pub(super) struct Subscriber {
     pub(super) joined_at: Timestamp,
     /// Bare field keys and values; a multi-choice field has one entry per option.
     pub(super) fields: Vec<(String, String)>,
+}
+
+impl Subscriber {
+    /// Somebody of whom only the address is known.
+    pub(super) fn new(email: &str, state: State, now: Timestamp) -> Self {
+        Self {
+            email: email.to_owned(),
+            name: Arc::default(),
+            mobile: None,
+            sms_consent: false,
+            state,
+            changed_at: now,
+            joined_at: now,
+            fields: Vec::new(),
+        }
+    }
 }
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -100,7 +120,7 @@ pub(super) struct List {
     pub(super) confirmation_success_page: String,
     pub(super) custom_fields: Vec<CustomField>,
     /// By address in lower case.
-    pub(super) subscribers: BTreeMap<String, Subscriber>,
+    pub(super) subscribers: People,
     pub(super) webhooks: Vec<Webhook>,
 }
 
@@ -108,17 +128,6 @@ impl List {
     pub(super) fn honours_suppression(&self) -> bool {
         self.unsubscribe_setting == UnsubscribeSetting::AllClientLists
     }
-
-    pub(super) fn count(&self, state: State) -> usize {
-        self.subscribers.values().filter(|subscriber| subscriber.state == state).count()
-    }
-}
-
-#[derive(Serialize, Deserialize)]
-pub(super) struct Suppression {
-    pub(super) email: String,
-    pub(super) reason: String,
-    pub(super) at: Timestamp,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -129,8 +138,8 @@ pub(super) struct Client {
     /// IANA name.
     pub(super) zone: String,
     /// Consent to track by address in lower case: per client, not per list (section 15.6).
-    pub(super) tracking: HashMap<String, bool>,
-    pub(super) suppressed: BTreeMap<String, Suppression>,
+    pub(super) tracking: HashMap<Key, bool>,
+    pub(super) suppressed: Suppressed,
 }
 
 /// One webhook event waiting to be spread over the list's webhooks.

@@ -2,6 +2,7 @@
 
 use super::clock;
 use super::model::{List, State, Subscriber, World};
+use super::orders::{OrderBy, Window};
 use crate::sandbox::web::Markup;
 use actix_web::HttpResponse;
 
@@ -45,15 +46,21 @@ pub(super) fn home(world: &World) -> HttpResponse {
 fn counts(page: &mut Markup, list: &List) {
     page.raw("<ul class=\"counts\">");
     for state in State::ALL {
-        page.raw("<li>").text(&format!("{} {}", list.count(state), state.name().to_lowercase())).raw("</li>");
+        page.raw("<li>")
+            .text(&format!("{} {}", list.subscribers.count(state), state.name().to_lowercase()))
+            .raw("</li>");
     }
     page.raw("</ul>");
 }
 
-pub(super) fn list(world: &World, id: &str) -> HttpResponse {
-    let Some(list) = world.lists.get(id) else {
+pub(super) fn list(world: &mut World, id: &str) -> HttpResponse {
+    let newest = Window { by: OrderBy::Date, descending: true, start: 0, length: SHOWN };
+    let Some(people) = world.lists.get_mut(id).map(|list| &mut list.subscribers) else {
         return HttpResponse::NotFound().body("No such list.");
     };
+    let states = State::ALL.map(|state| (state, people.page(state, None, newest)));
+    let world = &*world;
+    let list = &world.lists[id];
     let zone = world.zone_of_list(id);
     let mut page = Markup::default();
     page.raw("<header><p><a href=\"/\">All lists</a></p><h1>").text(&list.title).raw("</h1>");
@@ -71,19 +78,17 @@ pub(super) fn list(world: &World, id: &str) -> HttpResponse {
     if list.subscribers.is_empty() {
         page.raw("<p>Nobody is on this list yet.</p>");
     }
-    for state in State::ALL {
-        let mut people: Vec<_> = list.subscribers.values().filter(|s| s.state == state).collect();
-        if people.is_empty() {
+    for (state, (keys, total)) in states {
+        if total == 0 {
             continue;
         }
-        people.sort_by_key(|subscriber| std::cmp::Reverse(subscriber.changed_at));
         page.raw("<h2>").text(state.name()).raw("</h2><ul class=\"cards\">");
-        for subscriber in people.iter().take(SHOWN) {
+        for subscriber in keys.iter().filter_map(|key| list.subscribers.get(key)) {
             person(&mut page, world, list, subscriber, zone);
         }
         page.raw("</ul>");
-        if people.len() > SHOWN {
-            page.raw("<p class=\"soft\">").text(&format!("{} more are not shown.", people.len() - SHOWN)).raw("</p>");
+        if total > SHOWN {
+            page.raw("<p class=\"soft\">").text(&format!("{} more are not shown.", total - SHOWN)).raw("</p>");
         }
     }
     page.raw("</main>");
@@ -94,7 +99,7 @@ fn person(page: &mut Markup, world: &World, list: &List, subscriber: &Subscriber
     let suppressed = world
         .clients
         .get(&list.client_id)
-        .is_some_and(|client| client.suppressed.contains_key(&subscriber.email.to_lowercase()));
+        .is_some_and(|client| client.suppressed.contains(&subscriber.email.to_lowercase()));
     let tone = if subscriber.state == State::Active { "good" } else { "bad" };
     page.raw("<li><div class=\"row\"><strong>")
         .text(&subscriber.email)

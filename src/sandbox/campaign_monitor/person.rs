@@ -70,21 +70,16 @@ impl World {
             return false;
         };
         let asks = list.confirmed_opt_in;
-        let subscriber = list.subscribers.entry(key.clone()).or_insert_with(|| Subscriber {
-            email: email.to_owned(),
-            name: String::new(),
-            mobile: None,
-            sms_consent: false,
-            state: State::Deleted,
-            changed_at: now,
-            joined_at: now,
-            fields: Vec::new(),
-        });
-        if subscriber.state == State::Active {
-            return false;
-        }
-        subscriber.state = if asks { State::Unconfirmed } else { State::Active };
+        let state = if asks { State::Unconfirmed } else { State::Active };
+        let came = match list.subscribers.get(&key).map(|subscriber| subscriber.state) {
+            Some(State::Active) => return false,
+            Some(_) => list.subscribers.take(&key),
+            None => None,
+        };
+        let (filed, mut subscriber) = came.unwrap_or_else(|| (key.as_str().into(), Subscriber::new(email, state, now)));
+        subscriber.state = state;
         subscriber.changed_at = now;
+        list.subscribers.put(filed, subscriber);
         if !asks {
             self.fire_subscribe(list_id, &key, "192.0.2.10", now);
         }
@@ -92,16 +87,16 @@ impl World {
     }
 
     fn confirm(&mut self, list_id: &str, key: &str, now: Timestamp) -> bool {
-        let Some(subscriber) = self
-            .lists
-            .get_mut(list_id)
-            .and_then(|list| list.subscribers.get_mut(key))
-            .filter(|subscriber| subscriber.state == State::Unconfirmed)
-        else {
+        let Some(list) = self.lists.get_mut(list_id) else {
             return false;
         };
-        subscriber.state = State::Active;
-        subscriber.changed_at = now;
+        if list.subscribers.get(key).is_none_or(|subscriber| subscriber.state != State::Unconfirmed) {
+            return false;
+        }
+        list.subscribers.change(key, |subscriber| {
+            subscriber.state = State::Active;
+            subscriber.changed_at = now;
+        });
         self.fire_subscribe(list_id, key, "192.0.2.10", now);
         true
     }
@@ -112,14 +107,14 @@ impl World {
         let Some(list) = self.lists.get_mut(list_id).filter(|_| is_email(new.trim())) else {
             return false;
         };
-        if list.subscribers.contains_key(&new_key) {
+        if list.subscribers.contains(&new_key) {
             return false;
         }
-        let Some(mut subscriber) = list.subscribers.remove(&old_key) else {
+        let Some((_, mut subscriber)) = list.subscribers.take(&old_key) else {
             return false;
         };
         let before = std::mem::replace(&mut subscriber.email, new.trim().to_owned());
-        list.subscribers.insert(new_key.clone(), subscriber);
+        list.subscribers.put(new_key.as_str().into(), subscriber);
         self.fire_update(list_id, &new_key, Some(&before), now);
         true
     }

@@ -5,6 +5,8 @@
 
 use super::clock;
 use super::model::{Client, CustomField, List, UnsubscribeSetting, World, new_id};
+use super::people::People;
+use super::suppressed::Suppressed;
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 
@@ -104,7 +106,7 @@ pub(super) fn world(
             api_key: new_id(),
             zone: zone.clone(),
             tracking: HashMap::new(),
-            suppressed: BTreeMap::new(),
+            suppressed: Suppressed::default(),
         });
         client.zone = zone;
         if !seed.api_key.is_empty() {
@@ -125,7 +127,7 @@ pub(super) fn world(
             confirmed_opt_in: seed.confirmed_opt_in,
             confirmation_success_page: String::new(),
             custom_fields: seed.custom_fields.iter().map(field).collect(),
-            subscribers: BTreeMap::new(),
+            subscribers: People::default(),
             webhooks: Vec::new(),
         });
     }

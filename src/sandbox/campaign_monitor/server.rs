@@ -149,7 +149,7 @@ async fn home(shared: Data<Shared>) -> HttpResponse {
 }
 
 async fn list(shared: Data<Shared>, id: Path<String>) -> HttpResponse {
-    shared.work(false, |desk, _| pages::list(&desk.world, &id))
+    shared.work(false, |desk, _| pages::list(&mut desk.world, &id))
 }
 
 #[derive(Deserialize)]

@@ -7,12 +7,13 @@ use super::body::{Row, is_email, is_mobile};
 use super::clock;
 use super::error::ApiError;
 use super::fields;
-use super::model::{Fired, List, State, Subscriber, Suppression, World};
+use super::model::{Fired, List, State, Subscriber, World};
+use super::orders::Key;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 /// Most people one list holds; beyond it a write is answered with a vendor failure.
-const SUBSCRIBER_LIMIT: usize = 2_000_000;
+pub(super) const SUBSCRIBER_LIMIT: usize = 2_000_000;
 
 /// Whether an accepted row was new to the list.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -57,8 +58,7 @@ impl World {
         check_row(row)?;
         let key = row.key();
         if !resubscribe {
-            let suppressed =
-                self.clients.get(&list.client_id).is_some_and(|client| client.suppressed.contains_key(&key));
+            let suppressed = self.clients.get(&list.client_id).is_some_and(|client| client.suppressed.contains(&key));
             if suppressed && list.honours_suppression() {
                 return Err(ApiError::input(204));
             }
@@ -87,33 +87,24 @@ impl World {
     ) -> Result<Written, ApiError> {
         let list = self.lists.get(list_id).ok_or_else(ApiError::unknown_list)?;
         self.check_add(list, row, resubscribe)?;
-        self.note_tracking(list_id, row)?;
         let list = self.list(list_id)?;
         let asks = door == Door::Asks && list.confirmed_opt_in;
-        let key = row.key();
-        let known = list.subscribers.remove(&key);
-        let before = known.as_ref().map(|subscriber| subscriber.state);
+        let known = list.subscribers.take(&row.key());
+        let before = known.as_ref().map(|(_, subscriber)| subscriber.state);
         let state = match before {
             None if asks => State::Unconfirmed,
             Some(State::Unconfirmed) if door == Door::Asks => State::Unconfirmed,
             _ => State::Active,
         };
-        let mut subscriber = known.unwrap_or_else(|| Subscriber {
-            email: row.email.clone(),
-            name: String::new(),
-            mobile: None,
-            sms_consent: false,
-            state,
-            changed_at: now,
-            joined_at: now,
-            fields: Vec::new(),
-        });
+        let (key, mut subscriber) =
+            known.unwrap_or_else(|| (row.key().into(), Subscriber::new(&row.email, state, now)));
         apply(&mut subscriber, row, list);
         if before.is_some_and(|before| before != state) {
             subscriber.changed_at = now;
         }
         subscriber.state = state;
-        list.subscribers.insert(key.clone(), subscriber);
+        list.subscribers.put(Key::clone(&key), subscriber);
+        self.note_tracking(list_id, &key, row)?;
         match (before, state) {
             (_, State::Unconfirmed) => {}
             (Some(State::Active), _) => self.fire_update(list_id, &key, None, now),
@@ -145,12 +136,12 @@ impl World {
             return Err(ApiError::input(if missing { 1 } else { 211 }));
         }
         check_row(row)?;
-        if old != new && list.subscribers.contains_key(&new) {
+        if old != new && list.subscribers.contains(&new) {
             return Err(ApiError::input(201));
         }
-        self.note_tracking(list_id, row)?;
         let list = self.list(list_id)?;
-        if let Some(mut subscriber) = list.subscribers.remove(&old) {
+        if let Some((known, mut subscriber)) = list.subscribers.take(&old) {
+            let key = if old == new { known } else { new.as_str().into() };
             apply(&mut subscriber, row, list);
             subscriber.email.clone_from(&row.email);
             let wakes = resubscribe && !matches!(subscriber.state, State::Active | State::Unconfirmed);
@@ -158,7 +149,8 @@ impl World {
                 subscriber.state = State::Active;
                 subscriber.changed_at = now;
             }
-            list.subscribers.insert(new.clone(), subscriber);
+            list.subscribers.put(Key::clone(&key), subscriber);
+            self.note_tracking(list_id, &key, row)?;
             if wakes {
                 self.fire_subscribe(list_id, &new, "API", now);
             } else {
@@ -169,12 +161,12 @@ impl World {
     }
 
     /// Consent to track belongs to the client and the address; `Unchanged` keeps what is known.
-    fn note_tracking(&mut self, list_id: &str, row: &Row) -> Result<(), ApiError> {
+    fn note_tracking(&mut self, list_id: &str, key: &Key, row: &Row) -> Result<(), ApiError> {
         let client_id = self.list(list_id)?.client_id.clone();
         let tracking = &mut self.client(&client_id)?.tracking;
         match row.consent_to_track.as_deref().unwrap_or_default() {
-            yes if yes.eq_ignore_ascii_case("yes") => tracking.insert(row.key(), true),
-            no if no.eq_ignore_ascii_case("no") => tracking.insert(row.key(), false),
+            yes if yes.eq_ignore_ascii_case("yes") => tracking.insert(Key::clone(key), true),
+            no if no.eq_ignore_ascii_case("no") => tracking.insert(Key::clone(key), false),
             _ => None,
         };
         Ok(())
@@ -182,14 +174,16 @@ impl World {
 
     /// Takes one person out of one list. `says` is the reason state the webhook gives.
     pub(super) fn deactivate(&mut self, list_id: &str, key: &str, to: State, says: &str, now: Timestamp) -> bool {
-        let Some(subscriber) = self.lists.get_mut(list_id).and_then(|list| list.subscribers.get_mut(key)) else {
+        let Some(list) = self.lists.get_mut(list_id) else {
             return false;
         };
-        if subscriber.state == to {
+        if list.subscribers.get(key).is_none_or(|subscriber| subscriber.state == to) {
             return false;
         }
-        subscriber.state = to;
-        subscriber.changed_at = now;
+        list.subscribers.change(key, |subscriber| {
+            subscriber.state = to;
+            subscriber.changed_at = now;
+        });
         let mut event = self.event("Deactivate", list_id, key, now);
         event["State"] = json!(says);
         self.fire("Deactivate", list_id, event);
@@ -231,11 +225,7 @@ impl World {
 
     fn note_suppressed(&mut self, client_id: &str, email: &str, reason: &str, now: Timestamp) {
         if let Some(client) = self.clients.get_mut(client_id) {
-            client.suppressed.entry(email.to_lowercase()).or_insert_with(|| Suppression {
-                email: email.to_owned(),
-                reason: reason.to_owned(),
-                at: now,
-            });
+            client.suppressed.note(email, reason, now);
         }
     }
 
@@ -272,7 +262,7 @@ impl World {
             "Type": kind,
             "Date": clock::seconds(now, self.zone_of_list(list_id)),
             "EmailAddress": subscriber.map_or(key, |subscriber| &subscriber.email),
-            "Name": subscriber.map_or("", |subscriber| &subscriber.name),
+            "Name": subscriber.map_or("", |subscriber| &*subscriber.name),
             "CustomFields": fields,
         })
     }
@@ -290,7 +280,7 @@ impl World {
 
 fn apply(subscriber: &mut Subscriber, row: &Row, list: &List) {
     if let Some(name) = &row.name {
-        subscriber.name.clone_from(name);
+        subscriber.name = name.as_str().into();
     }
     if let Some(mobile) = &row.mobile {
         subscriber.mobile = (!mobile.is_empty()).then(|| mobile.clone());

@@ -2,4 +2,3 @@
 
 mod campaign_monitor;
 mod mail_catcher;
-mod webhooks;
