@@ -3,6 +3,7 @@
 //! failure comes back on every machine. `FUZZ_ROUNDS` and `FUZZ_SEED` make it longer or different.
 
 mod addresses;
+mod faults;
 mod links;
 mod mutate;
 mod names;
@@ -32,6 +33,11 @@ fn link_opener() {
 #[test]
 fn email_addresses() {
     run("addresses", &addresses::corpus(), addresses::run);
+}
+
+#[test]
+fn fault_rules() {
+    run("faults", &faults::corpus(), faults::run);
 }
 
 #[test]

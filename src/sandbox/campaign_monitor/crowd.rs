@@ -8,8 +8,9 @@ use super::fields::comparable;
 use super::model::{State, Subscriber, World};
 use super::orders::Key;
 use super::writing::SUBSCRIBER_LIMIT;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use std::io;
+use std::sync::Arc;
 
 /// How many people are put in between two looks at calls that wait.
 const AT_ONCE: usize = 5_000;
@@ -67,6 +68,25 @@ pub(super) fn fill(shared: &Shared, list_id: &str, people: impl Iterator<Item = 
     Ok(count)
 }
 
+/// People who do not exist, the same ones each time; their states changed over the two years before.
+pub(super) fn invented(count: u32, until: Timestamp) -> impl Iterator<Item = PersonSeed> {
+    (1..=count).map(move |n| {
+        let state = match n % 20 {
+            5 => State::Unsubscribed,
+            15 => State::Bounced,
+            _ => State::Active,
+        };
+        let ago = u64::from(n).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        let ago = SignedDuration::from_secs((ago % (2 * 365 * 86_400)) as i64);
+        let changed_at = until.checked_sub(ago).unwrap_or(until);
+        PersonSeed {
+            name: format!("Person {n}"),
+            tracking: Some(n.is_multiple_of(3)),
+            ..PersonSeed::new(format!("person{n:07}@example.com"), state, changed_at)
+        }
+    })
+}
+
 impl World {
     fn place(&mut self, list_id: &str, seed: PersonSeed) -> io::Result<()> {
         let wrong = |what: String| io::Error::new(io::ErrorKind::InvalidInput, what);
@@ -83,9 +103,9 @@ impl World {
         subscriber.joined_at = seed.joined_at.unwrap_or(seed.changed_at);
         for (name, value) in seed.fields {
             let wanted = comparable(&name);
-            let field = list.custom_fields.iter().find(|field| comparable(&field.name) == wanted);
+            let field = list.custom_fields.iter().find(|field| comparable(field.key()) == wanted);
             let field = field.ok_or_else(|| wrong(format!("the list has no custom field {name}")))?;
-            subscriber.fields.push((field.key(), value));
+            subscriber.fields.push((Arc::clone(field.key()), value.into()));
         }
         let client_id = &list.client_id;
         if let (Some(tracking), Some(client)) = (seed.tracking, self.clients.get_mut(client_id)) {

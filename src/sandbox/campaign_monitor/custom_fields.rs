@@ -6,6 +6,7 @@ use super::error::ApiError;
 use super::fields::{DATA_TYPES, FIELD_LIMIT, comparable};
 use super::model::{CustomField, List, World};
 use serde_json::json;
+use std::sync::Arc;
 
 type Answer = Result<Reply, ApiError>;
 
@@ -16,7 +17,7 @@ pub(super) fn all(world: &mut World, id: &str) -> Answer {
         .iter()
         .map(|field| {
             json!({
-                "FieldName": field.name,
+                "FieldName": field.name(),
                 "Key": format!("[{}]", field.key()),
                 "DataType": field.data_type,
                 "FieldOptions": field.options,
@@ -43,8 +44,7 @@ pub(super) fn create(world: &mut World, id: &str, call: &Call) -> Answer {
         (false, false) => return Err(ApiError::input(256)),
         _ => {}
     }
-    let field =
-        CustomField { name, data_type, options, in_preference_center: fields.flag("VisibleInPreferenceCenter")? };
+    let field = CustomField::new(name, data_type, options, fields.flag("VisibleInPreferenceCenter")?);
     let key = format!("[{}]", field.key());
     list.custom_fields.push(field);
     Ok(Reply::created(json!(key)))
@@ -57,10 +57,10 @@ pub(super) fn rename(world: &mut World, id: &str, key: &str, call: &Call) -> Ans
     let list = world.list(id)?;
     let at = position(list, key)?;
     check_name(list, &name, Some(at))?;
-    let old = list.custom_fields[at].key();
-    list.custom_fields[at].name = name;
+    let old = Arc::clone(list.custom_fields[at].key());
+    list.custom_fields[at].rename(name);
     list.custom_fields[at].in_preference_center = fields.flag("VisibleInPreferenceCenter")?;
-    let new = list.custom_fields[at].key();
+    let new = Arc::clone(list.custom_fields[at].key());
     list.subscribers.change_fields(|fields| {
         for (key, _) in fields.iter_mut().filter(|(key, _)| *key == old) {
             key.clone_from(&new);
@@ -96,8 +96,8 @@ pub(super) fn options(world: &mut World, id: &str, key: &str, call: &Call) -> An
 pub(super) fn delete(world: &mut World, id: &str, key: &str) -> Answer {
     let list = world.list(id)?;
     let at = position(list, key)?;
-    let gone = list.custom_fields.remove(at).key();
-    list.subscribers.change_fields(|fields| fields.retain(|(key, _)| *key != gone));
+    let gone = list.custom_fields.remove(at);
+    list.subscribers.change_fields(|fields| fields.retain(|(key, _)| key != gone.key()));
     Ok(Reply::done())
 }
 
@@ -106,7 +106,7 @@ fn position(list: &List, key: &str) -> Result<usize, ApiError> {
     let wanted = comparable(key);
     list.custom_fields
         .iter()
-        .position(|field| bracketed && comparable(&field.key()) == wanted)
+        .position(|field| bracketed && comparable(field.key()) == wanted)
         .ok_or_else(|| ApiError::input(253))
 }
 
@@ -116,6 +116,6 @@ fn check_name(list: &List, name: &str, except: Option<usize>) -> Result<(), ApiE
         return Err(ApiError::input(254));
     }
     let taken =
-        list.custom_fields.iter().enumerate().any(|(at, field)| Some(at) != except && comparable(&field.key()) == key);
+        list.custom_fields.iter().enumerate().any(|(at, field)| Some(at) != except && comparable(field.key()) == key);
     if taken { Err(ApiError::input(255)) } else { Ok(()) }
 }

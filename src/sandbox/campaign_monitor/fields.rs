@@ -3,8 +3,9 @@
 //! Promises: unknown keys and unusable values disappear without a word, as at the provider.
 
 use super::body::FieldWrite;
-use super::model::{CustomField, List};
+use super::model::{CustomField, FieldValue, List};
 use jiff::civil::Date;
+use std::sync::Arc;
 
 /// Longest value kept. Whether the provider cuts or refuses is not known; here it is cut.
 const VALUE_LIMIT: usize = 250;
@@ -21,18 +22,18 @@ pub(super) fn comparable(key: &str) -> String {
 }
 
 /// The stored fields after the writes.
-pub(super) fn after(stored: &[(String, String)], writes: &[FieldWrite], list: &List) -> Vec<(String, String)> {
+pub(super) fn after(stored: &[FieldValue], writes: &[FieldWrite], list: &List) -> Vec<FieldValue> {
     let mut fields = stored.to_vec();
-    let mut replaced: Vec<String> = Vec::new();
+    let mut replaced: Vec<Arc<str>> = Vec::new();
     for write in writes {
         let wanted = comparable(&write.key);
-        let Some(field) = list.custom_fields.iter().find(|field| comparable(&field.key()) == wanted) else {
+        let Some(field) = list.custom_fields.iter().find(|field| comparable(field.key()) == wanted) else {
             continue;
         };
-        let key = field.key();
+        let key = Arc::clone(field.key());
         if write.clear {
             let one_option = field.data_type == "MultiSelectMany" && !write.value.is_empty();
-            fields.retain(|(k, v)| *k != key || (one_option && *v != write.value));
+            fields.retain(|(k, v)| *k != key || (one_option && **v != *write.value));
             continue;
         }
         let Some(value) = usable(field, &write.value) else {
@@ -42,10 +43,10 @@ pub(super) fn after(stored: &[(String, String)], writes: &[FieldWrite], list: &L
         let adds = field.data_type == "MultiSelectMany" && replaced.contains(&key);
         if !adds {
             fields.retain(|(k, _)| *k != key);
-            replaced.push(key.clone());
+            replaced.push(Arc::clone(&key));
         }
-        if !value.is_empty() && !fields.iter().any(|(k, v)| *k == key && *v == value) {
-            fields.push((key, value));
+        if !value.is_empty() && !fields.iter().any(|(k, v)| *k == key && **v == *value) {
+            fields.push((key, value.into()));
         }
     }
     fields

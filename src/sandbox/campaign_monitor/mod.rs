@@ -6,15 +6,18 @@
 //! Leaves out: OAuth exchange, XML, campaigns, transactional mail; segments are always empty.
 
 mod accounts;
+mod answer;
 mod api;
 mod body;
 mod call;
 mod clock;
+mod control;
 mod crowd;
 mod custom_fields;
 mod delivery;
 mod desk;
 mod error;
+mod fault_text;
 mod faults;
 mod fields;
 mod importing;
@@ -47,7 +50,8 @@ use std::time::Duration;
 pub use api::TokenState;
 pub use crowd::PersonSeed;
 pub use delivery::WebhookDelivery;
-pub use faults::{Fault, FaultKind, Faults};
+pub use fault_text::{FAULT_RULES, FaultRuleError};
+pub use faults::{Fault, FaultKind, FaultRule, Faults, StandingRule, Turn};
 pub use model::{State, UnsubscribeSetting};
 pub use person::PersonAct;
 pub use request_log::LoggedRequest;
@@ -132,6 +136,13 @@ impl Emulator {
         self.shared.work(false, |desk, _| desk.world.clients.get(client_id).map(|client| client.api_key.clone()))
     }
 
+    /// Ids and names of the clients.
+    pub fn clients(&self) -> Vec<(String, String)> {
+        self.shared.work(false, |desk, _| {
+            desk.world.clients.values().map(|client| (client.id.clone(), client.name.clone())).collect()
+        })
+    }
+
     /// Ids and titles of a client's lists.
     pub fn lists(&self, client_id: &str) -> Vec<(String, String)> {
         self.shared.work(false, |desk, _| {
@@ -140,7 +151,7 @@ impl Emulator {
         })
     }
 
-    /// Faults still to come.
+    /// The fault rules that stand.
     pub fn faults(&self) -> &Faults {
         &self.shared.faults
     }
@@ -189,7 +200,7 @@ impl Emulator {
                 tracking: client.and_then(|client| client.tracking.get(key.as_str())).copied(),
                 changed_at: subscriber.changed_at,
                 joined_at: subscriber.joined_at,
-                fields: subscriber.fields.clone(),
+                fields: subscriber.fields.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect(),
             })
         })
     }
@@ -197,6 +208,11 @@ impl Emulator {
     /// How many people of a list are in a state; 0 for a list that does not exist.
     pub fn count(&self, list_id: &str, state: State) -> usize {
         self.shared.work(false, |desk, _| desk.world.lists.get(list_id).map_or(0, |list| list.subscribers.count(state)))
+    }
+
+    /// How many people a list has in all states; 0 for a list that does not exist.
+    pub fn population(&self, list_id: &str) -> usize {
+        self.shared.work(false, |desk, _| desk.world.lists.get(list_id).map_or(0, |list| list.subscribers.len()))
     }
 
     /// Whether an address is on the client's suppression list.
@@ -216,6 +232,15 @@ impl Emulator {
     /// 2,000,000 people; those before are in then.
     pub fn seed_people(&self, list_id: &str, people: impl IntoIterator<Item = PersonSeed>) -> io::Result<usize> {
         crowd::fill(&self.shared, list_id, people.into_iter())
+    }
+
+    /// Fills a list with people who do not exist, nine in ten of them active.
+    ///
+    /// # Errors
+    ///
+    /// As [`Emulator::seed_people`].
+    pub fn invent_people(&self, list_id: &str, count: u32) -> io::Result<usize> {
+        self.seed_people(list_id, crowd::invented(count, self.shared.now()))
     }
 
     /// Does what a person does at the provider, with its webhooks. False when it changes nothing.

@@ -57,6 +57,9 @@ pub enum UnsubscribeSetting {
     OnlyThisList,
 }
 
+/// A custom field of somebody: its bare key, shared by everybody who has the field, and the value.
+pub(super) type FieldValue = (Arc<str>, Box<str>);
+
 #[derive(Serialize, Deserialize)]
 pub(super) struct Subscriber {
     pub(super) email: String,
@@ -67,7 +70,7 @@ pub(super) struct Subscriber {
     pub(super) changed_at: Timestamp,
     pub(super) joined_at: Timestamp,
     /// Bare field keys and values; a multi-choice field has one entry per option.
-    pub(super) fields: Vec<(String, String)>,
+    pub(super) fields: Vec<FieldValue>,
 }
 
 impl Subscriber {
@@ -87,17 +90,54 @@ impl Subscriber {
 }
 
 #[derive(Clone, Serialize, Deserialize)]
+#[serde(from = "NamedField")]
 pub(super) struct CustomField {
-    pub(super) name: String,
+    name: String,
+    /// The key without its brackets: the name without blanks, case kept.
+    #[serde(skip)]
+    key: Arc<str>,
     pub(super) data_type: String,
     pub(super) options: Vec<String>,
     pub(super) in_preference_center: bool,
 }
 
+/// A custom field as a snapshot has it.
+#[derive(Deserialize)]
+struct NamedField {
+    name: String,
+    data_type: String,
+    options: Vec<String>,
+    in_preference_center: bool,
+}
+
+impl From<NamedField> for CustomField {
+    fn from(field: NamedField) -> Self {
+        Self::new(field.name, field.data_type, field.options, field.in_preference_center)
+    }
+}
+
 impl CustomField {
-    /// The key without its brackets: the name without blanks, case kept.
-    pub(super) fn key(&self) -> String {
-        self.name.split_whitespace().collect()
+    pub(super) fn new(name: String, data_type: String, options: Vec<String>, in_preference_center: bool) -> Self {
+        let key = Self::key_of(&name);
+        Self { name, key, data_type, options, in_preference_center }
+    }
+
+    fn key_of(name: &str) -> Arc<str> {
+        name.split_whitespace().collect::<String>().into()
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn key(&self) -> &Arc<str> {
+        &self.key
+    }
+
+    /// The key follows the name.
+    pub(super) fn rename(&mut self, name: String) {
+        self.key = Self::key_of(&name);
+        self.name = name;
     }
 }
 

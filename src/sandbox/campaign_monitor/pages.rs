@@ -1,6 +1,7 @@
 //! The pages for people: clients and lists, and who is on a list in which state.
 
 use super::clock;
+use super::fault_text::FAULT_RULES;
 use super::model::{List, State, Subscriber, World};
 use super::orders::{OrderBy, Window};
 use crate::sandbox::web::Markup;
@@ -120,8 +121,8 @@ fn person(page: &mut Markup, world: &World, list: &List, subscriber: &Subscriber
     let tracking = world.tracking_text(list, subscriber);
     entry("Tracking", if tracking.is_empty() { "unknown" } else { tracking });
     for (key, value) in &subscriber.fields {
-        let name = list.custom_fields.iter().find(|field| field.key() == *key);
-        entry(name.map_or(key, |field| &field.name), value);
+        let name = list.custom_fields.iter().find(|field| field.key() == key);
+        entry(name.map_or(&**key, |field| field.name()), value);
     }
     page.raw("</dl>");
     if subscriber.state == State::Active {
@@ -134,4 +135,27 @@ fn person(page: &mut Markup, world: &World, list: &List, subscriber: &Subscriber
             .raw(" here\">Unsubscribe here</button></form>");
     }
     page.raw("</li>");
+}
+
+/// A rule that could not be read, with what was expected and another try.
+pub(super) fn refused_rule(rule: &str, why: &str) -> HttpResponse {
+    let mut page = Markup::default();
+    page.raw("<header><p><a href=\"/\">Back</a></p><h1>This fault rule was not taken</h1></header><main><p>")
+        .text(why)
+        .raw("</p>");
+    rule_form(&mut page, rule);
+    page.raw("</main>");
+    let mut answer = page.into_page("Fault rule refused");
+    *answer.status_mut() = actix_web::http::StatusCode::BAD_REQUEST;
+    answer
+}
+
+fn rule_form(page: &mut Markup, rule: &str) {
+    page.raw("<form method=\"post\" action=\"/faults\"><label for=\"rule\">Add a rule</label> ")
+        .raw("<input id=\"rule\" name=\"rule\" maxlength=\"300\" required autocomplete=\"off\" ")
+        .raw("placeholder=\"every 7 POST import: 504 after\" value=\"")
+        .text(rule)
+        .raw("\"> <button type=\"submit\">Add</button></form><details><summary>How rules are written</summary><pre>")
+        .text(FAULT_RULES)
+        .raw("</pre></details>");
 }

@@ -3,11 +3,11 @@
 //! Promises: counts and orders follow every change, because changes go through here alone; a page costs
 //! its own length, whatever the length of the list. The snapshot holds the people and no orders.
 
-use super::model::{State, Subscriber};
+use super::model::{FieldValue, State, Subscriber};
 use super::orders::{Key, OrderBy, Orders, Place, Window};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 #[derive(Default, Deserialize)]
@@ -27,8 +27,13 @@ impl Serialize for People {
 impl From<BTreeMap<Key, Subscriber>> for People {
     fn from(by_key: BTreeMap<Key, Subscriber>) -> Self {
         let mut people = Self { by_key, ..Self::default() };
-        for subscriber in people.by_key.values() {
+        // A field's key is one text for everybody, as it was before the snapshot.
+        let mut keys: HashMap<Arc<str>, Arc<str>> = HashMap::new();
+        for subscriber in people.by_key.values_mut() {
             people.counts[subscriber.state as usize] += 1;
+            for (key, _) in &mut subscriber.fields {
+                *key = Arc::clone(keys.entry(Arc::clone(key)).or_insert_with(|| Arc::clone(key)));
+            }
         }
         people
     }
@@ -88,7 +93,7 @@ impl People {
     }
 
     /// Changes everybody's fields, which no order looks at.
-    pub(super) fn change_fields(&mut self, mut change: impl FnMut(&mut Vec<(String, String)>)) {
+    pub(super) fn change_fields(&mut self, mut change: impl FnMut(&mut Vec<FieldValue>)) {
         self.by_key.values_mut().for_each(|subscriber| change(&mut subscriber.fields));
     }
 

@@ -39,7 +39,7 @@ impl World {
             .fields
             .iter()
             .map(|(key, value)| {
-                let key = if shown.joined { format!("[{key}]") } else { key.clone() };
+                let key = if shown.joined { format!("[{key}]") } else { key.to_string() };
                 json!({"Key": key, "Value": value})
             })
             .collect();

@@ -26,6 +26,8 @@ pub struct LoggedRequest {
     pub body: Value,
     /// Status answered; 0 when the connection was closed instead.
     pub status: u16,
+    /// The `Code` of the body answered, if it had one.
+    pub code: Option<u64>,
 }
 
 impl fmt::Debug for LoggedRequest {
@@ -44,6 +46,7 @@ struct Entry {
     path: String,
     body: Vec<u8>,
     status: u16,
+    code: Option<u64>,
 }
 
 #[derive(Default)]
@@ -57,12 +60,13 @@ struct Inner {
 pub(super) struct RequestLog(Mutex<Inner>);
 
 impl RequestLog {
-    pub(super) fn note(&self, at: Timestamp, method: &str, path: String, body: Vec<u8>, status: u16) {
+    pub(super) fn note(&self, at: Timestamp, method: &str, path: String, body: Vec<u8>, answered: (u16, Option<u64>)) {
         let mut inner = lock(&self.0);
         inner.total += 1;
         inner.bytes += body.len();
         let method = method.to_owned();
-        inner.entries.push_back(Entry { at, method, path, body, status });
+        let (status, code) = answered;
+        inner.entries.push_back(Entry { at, method, path, body, status, code });
         while inner.entries.len() > CALLS || (inner.bytes > BYTES && inner.entries.len() > 1) {
             if let Some(oldest) = inner.entries.pop_front() {
                 inner.bytes -= oldest.body.len();
@@ -81,6 +85,7 @@ impl RequestLog {
                 path: entry.path.clone(),
                 body: serde_json::from_slice(&entry.body).unwrap_or_default(),
                 status: entry.status,
+                code: entry.code,
             })
             .collect()
     }

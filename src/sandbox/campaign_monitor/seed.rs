@@ -13,7 +13,7 @@ use std::io;
 /// A client to start with.
 #[derive(Clone)]
 pub struct ClientSeed {
-    /// 32 lower-case hex digits; made up when empty.
+    /// 32 lower-case hex digits. When empty, that of a kept client of this name, or made up.
     pub id: String,
     /// Company name.
     pub name: String,
@@ -26,9 +26,9 @@ pub struct ClientSeed {
 /// A list to start with.
 #[derive(Clone, Debug, Default)]
 pub struct ListSeed {
-    /// The client it belongs to.
+    /// The client it belongs to; the last that is seeded when empty.
     pub client_id: String,
-    /// 32 lower-case hex digits; made up when empty.
+    /// 32 lower-case hex digits. When empty, that of a kept list of this title, or made up.
     pub id: String,
     /// Title, unique within the client.
     pub title: String,
@@ -97,9 +97,12 @@ pub(super) fn world(
     }
     let zone = |zone: &str| clock::iana(zone).ok_or_else(|| wrong(format!("unknown time zone {zone}")));
     world.account_zone = zone(account_zone)?;
+    let mut last_client = String::new();
     for seed in clients {
         let zone = zone(&seed.time_zone)?;
-        let id = or_new(&seed.id);
+        let kept = || world.clients.values().find(|client| client.name == seed.name).map(|client| client.id.clone());
+        let id = given(&seed.id).or_else(kept).unwrap_or_else(new_id);
+        last_client.clone_from(&id);
         let client = world.clients.entry(id.clone()).or_insert_with(|| Client {
             id,
             name: seed.name.clone(),
@@ -114,13 +117,16 @@ pub(super) fn world(
         }
     }
     for seed in lists {
-        if !world.clients.contains_key(&seed.client_id) {
+        let client_id = given(&seed.client_id).unwrap_or_else(|| last_client.clone());
+        if !world.clients.contains_key(&client_id) {
             return Err(wrong(format!("list {} names an unknown client", seed.title)));
         }
-        let id = or_new(&seed.id);
+        let named = |list: &&List| list.client_id == client_id && list.title == seed.title;
+        let kept = || world.lists.values().find(named).map(|list| list.id.clone());
+        let id = given(&seed.id).or_else(kept).unwrap_or_else(new_id);
         world.lists.entry(id.clone()).or_insert_with(|| List {
             id,
-            client_id: seed.client_id.clone(),
+            client_id,
             title: seed.title.clone(),
             unsubscribe_page: String::new(),
             unsubscribe_setting: seed.unsubscribe_setting,
@@ -135,14 +141,9 @@ pub(super) fn world(
 }
 
 fn field(seed: &CustomFieldSeed) -> CustomField {
-    CustomField {
-        name: seed.name.clone(),
-        data_type: seed.data_type.clone(),
-        options: seed.options.clone(),
-        in_preference_center: false,
-    }
+    CustomField::new(seed.name.clone(), seed.data_type.clone(), seed.options.clone(), false)
 }
 
-fn or_new(given: &str) -> String {
-    if given.is_empty() { new_id() } else { given.to_owned() }
+fn given(id: &str) -> Option<String> {
+    (!id.is_empty()).then(|| id.to_owned())
 }

@@ -82,6 +82,12 @@ impl EmulatorSettings {
         self
     }
 
+    /// The zone of the account: an IANA name or a label.
+    pub fn account_time_zone(mut self, zone: impl Into<String>) -> Self {
+        self.account_time_zone = zone.into();
+        self
+    }
+
     /// An access token and what it does.
     pub fn token(mut self, token: impl Into<String>, state: TokenState) -> Self {
         self.tokens.insert(token.into(), state);
@@ -94,7 +100,7 @@ impl EmulatorSettings {
         self
     }
 
-    /// A list to start with; its client must be among the clients.
+    /// A list to start with; its client must be among the clients, or be left empty for the last of them.
     pub fn list(mut self, list: ListSeed) -> Self {
         self.lists.push(list);
         self
