@@ -15,6 +15,7 @@ mod keys;
 mod migrate;
 mod openapi;
 mod running;
+mod sandbox;
 mod serve;
 mod token;
 mod worker;
@@ -94,6 +95,9 @@ enum Command {
     /// List, rotate and withdraw keys
     #[command(subcommand)]
     Keys(keys::KeysCommand),
+    /// Run a part of the outside world by itself, to try a client against; needs no settings
+    #[command(subcommand)]
+    Sandbox(sandbox::SandboxCommand),
     /// Print the OpenAPI document; needs no settings
     Openapi,
     Health(health::HealthArgs),
@@ -128,6 +132,10 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Demo(_) if place.config.is_some() || place.data_dir.is_some() => {
             Err(Failure::new(Exit::Usage, "the demo keeps to a folder of its own: name it with --data"))
         }
+        Command::Sandbox(_) if place.config.is_some() || place.data_dir.is_some() => {
+            Err(Failure::new(Exit::Usage, "the sandbox reads no settings: name a folder of its own with --folder"))
+        }
+        Command::Sandbox(command) => with_runtime(sandbox::run(command)),
         Command::Demo(args) => with_runtime(demo::run(args)),
         Command::Serve(args) => with_runtime(serve::run(&place, args)),
         Command::Worker(args) => with_runtime(worker::run(&place, args)),

@@ -1,4 +1,5 @@
 //! The outside world in a box, over real sockets.
 
 mod campaign_monitor;
+mod command;
 mod mail_catcher;
