@@ -82,6 +82,7 @@ fn imports(config: &mut ServiceConfig<'_>) {
     config
         .service(api::imports::preview)
         .service(api::imports::create)
+        .service(api::imports::create_from_provider)
         .service(api::imports::list)
         .service(api::imports::show)
         .service(api::imports::report)

@@ -159,6 +159,17 @@ impl ReadTx<'_> {
 }
 
 impl ReadTx<'_> {
+    /// What we last brought about for these people, on all lists.
+    pub fn destination_states_among(
+        &mut self,
+        scope: ControllerScope,
+        subjects: &[SubjectId],
+    ) -> Result<Vec<DestinationState>, StoreError> {
+        use destination_states::dsl as t;
+        Ok(on!(self.conn, c => t::destination_states.filter(t::controller_id.eq(scope.controller()))
+            .filter(t::subject_id.eq_any(subjects)).select(DestinationState::as_select()).load(c))?)
+    }
+
     /// What we last brought about for these people on one list.
     pub fn destination_states_on(
         &mut self,

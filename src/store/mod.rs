@@ -19,6 +19,7 @@ pub mod events;
 pub mod former_lists;
 mod group_commit;
 pub mod idempotency;
+pub mod import_sources;
 pub mod imports;
 pub mod key_rows;
 pub mod links;

@@ -29,6 +29,29 @@ coded! {
 }
 
 coded! {
+    /// Which entries of a provider's list are being read. Stops come first, so that nobody is taken in who has stopped,
+    /// and once more at the end, as people stop while a long list is read.
+    ImportLeg {
+        /// None yet: the list itself is looked for.
+        Beginning = 1 "beginning",
+        /// Who left the list.
+        Unsubscribed = 2 "unsubscribed",
+        /// Whose mailbox refused mail.
+        Bounced = 3 "bounced",
+        /// Whom the client mails from none of its lists.
+        Suppressed = 4 "suppressed",
+        /// Who gets mail.
+        Active = 5 "active",
+        /// Who left since the reading began.
+        UnsubscribedSince = 6 "unsubscribed_since",
+        /// Whose mailbox refused mail since.
+        BouncedSince = 7 "bounced_since",
+        /// Who was put on the client's list since.
+        SuppressedSince = 8 "suppressed_since",
+    }
+}
+
+coded! {
     /// What became of a row.
     RowOutcome {
         /// A new person.
@@ -49,5 +72,7 @@ coded! {
         OptOutRecorded = 8 "opt_out_recorded",
         /// A consent ended here; a list cannot bring it back.
         EndedHere = 9 "ended_here",
+        /// Stopped at the provider, and put on the "never mail" list here; not a person to be asked.
+        StoppedThere = 10 "stopped_there",
     }
 }

@@ -28,7 +28,7 @@ use crate::domain::task::{TaskKind, TaskState};
 use crate::domain::throttle::BucketKind;
 use crate::domain::time::Timestamp;
 
-use super::rows::{ImportKind, ImportStatus, RowOutcome};
+use super::rows::{ImportKind, ImportLeg, ImportStatus, RowOutcome};
 
 /// The SQL type of an id: `uuid` on PostgreSQL, 16 bytes on SQLite.
 #[derive(Debug, Clone, Copy, Default, diesel::query_builder::QueryId, diesel::sql_types::SqlType)]
@@ -179,6 +179,7 @@ coded_columns!(
     TaskState,
     ImportKind,
     ImportStatus,
+    ImportLeg,
     RowOutcome,
     KeyStanding,
     LinkAction,

@@ -120,7 +120,12 @@ async fn piece_by_piece<F: Future<Output = Result<bool, Error>>>(
 
 /// Lengthens the lease of long work; says whether the claim is still ours.
 pub(super) async fn extend(worker: &Worker, task: &Task) -> Result<bool, Error> {
-    let (task, lease) = (task.clone(), worker.settings.lease);
+    extend_by(worker, task, worker.settings.lease).await
+}
+
+/// [`extend`], by so much from now.
+pub(super) async fn extend_by(worker: &Worker, task: &Task, lease: Duration) -> Result<bool, Error> {
+    let task = task.clone();
     worker
         .services
         .store

@@ -10,10 +10,10 @@ use crate::domain::task::TaskKind;
 use crate::store::ReadTx;
 use crate::store::outbox::Task;
 use crate::usecases::Error;
-use crate::usecases::imports::{ImportReading, Step};
+use crate::usecases::imports::{ImportReading, PageStep, ProviderReading, Step};
 
 use super::Worker;
-use super::handlers::{extend, finish, postpone};
+use super::handlers::{extend, extend_by, finish, postpone, put_back};
 
 /// Lists between two turns, the one kept longest first.
 #[derive(Default)]
@@ -41,7 +41,10 @@ pub(super) async fn import(worker: &Worker, task: &Task) -> Result<(), Error> {
     let id = ImportId::from_uuid(task.reference.uuid());
     let kept = match worker.readings.take(id, worker.settings.imports_kept_for) {
         Some(reading) => reading.take_up().await?,
-        None => ImportReading::open(&worker.services, task.scope(), id).await?,
+        None => match ProviderReading::open(&worker.services, &worker.provider, task.scope(), id).await? {
+            Some(reading) => return fetch(worker, task, reading).await,
+            None => ImportReading::open(&worker.services, task.scope(), id).await?,
+        },
     };
     let Some(mut reading) = kept else { return finish(worker, task).await };
     let begun = Instant::now();
@@ -62,6 +65,37 @@ pub(super) async fn import(worker: &Worker, task: &Task) -> Result<(), Error> {
     }
     metrics::counter!("reconsent_imports_total").increment(1);
     finish(worker, task).await
+}
+
+/// Fetches a list from the provider, to its end or for one turn. A page that cannot be had is asked for again later, for as
+/// long as there is progress between; the claim outlasts a slow answer.
+async fn fetch(worker: &Worker, task: &Task, mut reading: ProviderReading) -> Result<(), Error> {
+    let begun = Instant::now();
+    let mut progress = false;
+    while extend_by(worker, task, worker.provider.lease()).await? {
+        match reading.step().await? {
+            PageStep::Done => {
+                metrics::counter!("reconsent_imports_total").increment(1);
+                return finish(worker, task).await;
+            }
+            PageStep::More => {
+                progress = true;
+                if begun.elapsed() >= worker.settings.import_turn && others_wait(worker, TaskKind::Import).await? {
+                    return postpone(worker, task, worker.settings.poll_interval).await;
+                }
+            }
+            PageStep::Later(wait, error) => {
+                let attempts = if progress { 1 } else { task.attempts };
+                let delay = worker.back_off(attempts).max(wait.unwrap_or(Duration::ZERO));
+                tracing::warn!(import = %task.reference, %error, "a page of a list could not be had; it is tried again");
+                if progress {
+                    return postpone(worker, task, delay).await;
+                }
+                return put_back(worker, task, delay, worker.settings.mail_attempts, &error).await;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Whether other work of this kind is due.

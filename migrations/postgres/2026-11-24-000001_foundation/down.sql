@@ -6,6 +6,7 @@ DROP TABLE reconcile_findings;
 DROP TABLE reconciles;
 DROP TABLE former_webhooks;
 DROP TABLE destination_upkeep;
+DROP TABLE import_sources;
 DROP TABLE destination_states;
 DROP TABLE former_lists;
 DROP TABLE destination_lists;

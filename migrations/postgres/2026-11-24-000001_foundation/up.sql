@@ -558,6 +558,20 @@ CREATE TABLE destination_sightings ( -- how a person was last seen to stand on a
     PRIMARY KEY (controller_id, list_id, subject_id)
 );
 
+CREATE TABLE import_sources ( -- a list of the provider's that an import reads, and how far it is
+    controller_id UUID NOT NULL,
+    import_id UUID NOT NULL,
+    destination_id UUID NOT NULL,
+    list_id TEXT NOT NULL,
+    leg SMALLINT NOT NULL, -- which of its pages are being read
+    page INTEGER NOT NULL, -- the next page of them
+    records BIGINT NOT NULL, -- how many entries there were on the page before
+    again BOOLEAN NOT NULL, -- the page was read before, and entries have moved to it since
+    PRIMARY KEY (controller_id, import_id),
+    FOREIGN KEY (controller_id, import_id) REFERENCES imports (controller_id, id),
+    FOREIGN KEY (controller_id, destination_id) REFERENCES destinations (controller_id, id)
+);
+
 CREATE TABLE idempotency_keys ( -- answers kept for a retry (AP-02)
     controller_id UUID NOT NULL, -- all zero: the operator
     token_id UUID NOT NULL,

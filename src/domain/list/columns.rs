@@ -152,7 +152,7 @@ fn normalised(name: &str) -> String {
 
 /// ASCII letters and digits with single hyphens between, accents dropped; a name with none of these is called by
 /// its place.
-fn slug(index: usize, name: &str) -> String {
+pub(super) fn slug(index: usize, name: &str) -> String {
     let mut slug = String::new();
     for c in name.nfkd().filter(|c| !unicode_normalization::char::is_combining_mark(*c)) {
         if slug.len() >= 63 {

@@ -18,6 +18,7 @@ mod row;
 mod scan;
 #[cfg(test)]
 mod tests;
+mod told;
 
 pub use claim::{Claimed, Declaration, claim};
 pub use columns::{Column, ColumnRole, ListHeader, MAX_FIELDS};
@@ -27,6 +28,7 @@ pub use preview::{Preview, preview};
 pub use problem::{ListProblem, RowProblem, Rule};
 pub use reader::{ListEvent, ListReader};
 pub use row::{ListRow, MAX_TEXT};
+pub use told::Told;
 
 /// What a list is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

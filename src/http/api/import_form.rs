@@ -69,6 +69,12 @@ impl ImportFields {
         })
     }
 
+    /// The same for a list that can only hold contacts.
+    pub fn of_contacts(mut self) -> Self {
+        self.kind.get_or_insert_with(|| ImportKind::Contacts.name().to_owned());
+        self
+    }
+
     /// The fields as types; every fault is named.
     pub fn read(self, limits: &Limits) -> Result<NewImport, Problem> {
         let mut faults = Vec::new();
@@ -169,13 +175,37 @@ pub fn broken() -> Problem {
 /// Reads a form's parts until the file comes. Everything about the file has to stand before it, as its rows are taken
 /// in while they arrive.
 pub async fn read_head(limits: &Limits, mut fields: ImportFields, form: &mut Multipart) -> Result<FormHead, Problem> {
+    match read_parts(limits, &mut fields, form).await? {
+        (document, Some(file)) => Ok(FormHead { new: fields.read(limits)?, document, file }),
+        (_, None) => Err(fault("file", "the form has no file")),
+    }
+}
+
+/// Reads a form that has no file: the list is elsewhere.
+pub async fn read_whole(
+    limits: &Limits,
+    mut fields: ImportFields,
+    form: &mut Multipart,
+) -> Result<(NewImport, Option<Vec<u8>>), Problem> {
+    match read_parts(limits, &mut fields, form).await? {
+        (document, None) => Ok((fields.of_contacts().read(limits)?, document)),
+        (_, Some(_)) => Err(fault("file", "the list is read at the provider; there is no file")),
+    }
+}
+
+/// Reads parts up to the file, or to the end.
+async fn read_parts(
+    limits: &Limits,
+    fields: &mut ImportFields,
+    form: &mut Multipart,
+) -> Result<(Option<Vec<u8>>, Option<Field>), Problem> {
     let mut document = None;
     for _ in 0..limits.import_form_parts {
-        let Some(part) = form.next().await else { return Err(fault("file", "the form has no file")) };
+        let Some(part) = form.next().await else { return Ok((document, None)) };
         let part = part.map_err(|_| broken())?;
         let name = part.name().unwrap_or_default().to_owned();
         match name.as_str() {
-            "file" => return Ok(FormHead { new: fields.read(limits)?, document, file: part }),
+            "file" => return Ok((document, Some(part))),
             "document" if document.is_some() => return Err(fault("document", "comes twice")),
             "document" => {
                 let bytes = read_part(part, "document", limits.import_document_bytes).await?;

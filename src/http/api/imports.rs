@@ -9,17 +9,18 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::{IntoParams, ToSchema};
 
-use super::import_form::{ImportFields, broken, read_head};
+use super::import_form::{ImportFields, broken, read_head, read_whole};
 use crate::domain::ids::ImportId;
 use crate::http::api::{Page, PageQuery};
 use crate::http::auth::{For, Imports};
 use crate::http::extract::{Idempotency, expect_media, media_type, path_id, read_body};
 use crate::http::problem::{Kind, Problem, ProblemBody};
 use crate::store::rows::RowOutcome;
+use crate::usecases::destinations::find_destination;
 use crate::usecases::imports::{
-    Standing, Upload, find_import, import_document, import_report, list_imports, try_import,
+    Standing, Upload, find_import, import_document, import_from_provider, import_report, list_imports, try_import,
 };
-use crate::usecases::once::Asker;
+use crate::usecases::once::{Asker, digest};
 use crate::usecases::{Error, Services};
 
 /// An import, and how far it is.
@@ -38,8 +39,11 @@ pub struct ImportView {
     /// Why it failed. What had been read before stands.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
-    /// Bytes of the file.
+    /// Bytes of the file; 0 where a list at the provider is read.
     pub size_bytes: i64,
+    /// The list at the provider that is read in place of a file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provider_list: Option<ProviderListView>,
     /// SHA-256 of the attached document, in hex.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub document_sha256: Option<String>,
@@ -61,7 +65,7 @@ pub struct ImportView {
 
 impl ImportView {
     fn new(standing: Standing, counted: bool) -> Self {
-        let Standing { import, purposes, outcomes } = standing;
+        let Standing { import, purposes, outcomes, source } = standing;
         let outcomes = outcomes.into_iter().map(|(outcome, rows)| (outcome.name().to_owned(), rows)).collect();
         Self {
             id: import.id.to_string(),
@@ -71,6 +75,11 @@ impl ImportView {
             status: import.status.to_string(),
             failure: import.failure,
             size_bytes: import.size_bytes,
+            provider_list: source.map(|source| ProviderListView {
+                destination_id: source.destination_id.to_string(),
+                list_id: source.list_id,
+                reading: source.leg.to_string(),
+            }),
             document_sha256: import.document_sha256.map(|digest| data_encoding::HEXLOWER.encode(&digest)),
             rows: i64::from(import.accepted) + i64::from(import.refused),
             accepted: import.accepted,
@@ -82,13 +91,25 @@ impl ImportView {
     }
 }
 
+/// A list at the provider.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ProviderListView {
+    /// The destination.
+    pub destination_id: String,
+    /// The list there.
+    pub list_id: String,
+    /// Which of its people are being read, or were last: `beginning`, `unsubscribed`, `bounced`, `suppressed`, `active`,
+    /// `unsubscribed_since`, `bounced_since` or `suppressed_since`.
+    pub reading: String,
+}
+
 /// What became of a row.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ImportRowView {
     /// Its number in the file, the header being 1.
     pub row: i32,
     /// `added`, `updated`, `duplicate`, `invalid_address`, `invalid_row`, `suppressed`, `already_confirmed`,
-    /// `opt_out_recorded` or `ended_here`.
+    /// `opt_out_recorded`, `ended_here` or `stopped_there`.
     pub outcome: String,
     /// Column and rule; never the value.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -174,6 +195,50 @@ pub async fn create(
     };
     let asker = Asker::controller(who.scope, who.token);
     let id = upload.finish(asker, |digest| once.bound_to(digest)).await?;
+    let standing = find_import(&services, who.scope, id).await?;
+    Ok(HttpResponse::Accepted()
+        .insert_header((LOCATION, format!("/v1/imports/{id}")))
+        .json(ImportView::new(standing, true)))
+}
+
+/// Import a list of Campaign Monitor's.
+///
+/// A worker fetches the list page by page; watch it under `Location`. Its *active* people become contacts like those of an
+/// uploaded list, with what is declared here for all of them: the parameters come in the query or as parts of a form,
+/// which may also have `document`. The date on which somebody joined the list is the date of the old permission; the
+/// first 20 custom fields by name are kept. Who unsubscribed or bounced there, or is on the client's suppression list,
+/// comes along as a stop only, and is reported as `stopped_there`. *Unconfirmed* and *deleted* people are not read: the
+/// former never said yes, the latter were removed by somebody else.
+#[utoipa::path(tag = "imports", operation_id = "import_from_provider", security(("token" = ["imports"])),
+    params(("id" = String, Path, description = "The destination's id"), ("list_id" = String, Path, description = "The provider's list"),
+        ImportFields, ("Idempotency-Key" = Option<String>, Header, description = "Makes a retry safe; bare or quoted")),
+    request_body(content = Option<ImportFields>, content_type = "multipart/form-data"),
+    responses((status = 202, description = "Its work is queued", body = ImportView, headers(("Location" = String, description = "Where to watch it"))),
+        (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+#[post("/destinations/{id}/lists/{list_id}/imports")]
+pub async fn create_from_provider(
+    who: For<Imports>,
+    once: Idempotency,
+    services: Data<Services>,
+    path: Path<(String, String)>,
+    fields: Query<ImportFields>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, Problem> {
+    let (destination, list_id) = path.into_inner();
+    let destination = find_destination(&services, who.scope, path_id(&destination)?).await?.destination.id;
+    let (limits, fields) = (&services.rules.limits, fields.into_inner());
+    let (new, proof) = if media_type(&request) == "multipart/form-data" {
+        let mut form = Multipart::new(request.headers(), payload.into_inner());
+        read_whole(limits, fields, &mut form).await?
+    } else {
+        (fields.of_contacts().read(limits)?, None)
+    };
+    // What was declared is part of what a key stands for, wherever it came.
+    let mut declared = serde_json::to_vec(&(&new.name, &new.purposes, &new.declaration)).map_err(Error::from)?;
+    declared.extend_from_slice(proof.as_deref().unwrap_or_default());
+    let (asker, key) = (Asker::controller(who.scope, who.token), once.bound_to(&digest(&declared)));
+    let id = import_from_provider(&services, asker, key, destination, &list_id, new, proof).await?;
     let standing = find_import(&services, who.scope, id).await?;
     Ok(HttpResponse::Accepted()
         .insert_header((LOCATION, format!("/v1/imports/{id}")))

@@ -27,6 +27,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     links,
     imports,
     import_chunks,
+    import_sources,
     import_rows,
     import_counts,
     campaigns,

@@ -142,6 +142,22 @@ diesel::table! {
     use diesel::sql_types::*;
     use super::Id;
 
+    import_sources (controller_id, import_id) {
+        controller_id -> Id,
+        import_id -> Id,
+        destination_id -> Id,
+        list_id -> Text,
+        leg -> SmallInt,
+        page -> Integer,
+        records -> BigInt,
+        again -> Bool,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::Id;
+
     import_chunks (controller_id, import_id, chunk) {
         controller_id -> Id,
         import_id -> Id,

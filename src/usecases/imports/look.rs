@@ -1,7 +1,10 @@
 //! Looking at imports: how far they are, what became of each row, and the document that came with one.
 
+use std::collections::HashMap;
+
 use crate::domain::ids::{ControllerScope, ImportId, PurposeId};
 use crate::store::ReadTx;
+use crate::store::import_sources::ImportSource;
 use crate::store::imports::{Import, ImportRow};
 use crate::store::rows::RowOutcome;
 use crate::usecases::{Error, Services};
@@ -18,13 +21,15 @@ pub struct Standing {
     pub purposes: Vec<String>,
     /// Rows by outcome, so far.
     pub outcomes: Vec<(RowOutcome, i64)>,
+    /// Where it reads, if not from a file.
+    pub source: Option<ImportSource>,
 }
 
 fn standing(tx: &mut ReadTx<'_>, scope: ControllerScope, import: Import, count: bool) -> Result<Standing, Error> {
     let ids: Vec<PurposeId> = serde_json::from_str(&import.purposes)?;
     let purposes = tx.purposes_in_order(scope, &ids)?.into_iter().map(|purpose| purpose.slug.to_string()).collect();
     let outcomes = if count { tx.import_counts(scope, import.id)? } else { Vec::new() };
-    Ok(Standing { import, purposes, outcomes })
+    Ok(Standing { import, purposes, outcomes, source: None })
 }
 
 /// One import with its counts.
@@ -33,7 +38,8 @@ pub async fn find_import(services: &Services, scope: ControllerScope, id: Import
         .store
         .read(move |tx: &mut ReadTx<'_>| {
             let import = tx.import(scope, id)?;
-            standing(tx, scope, import, true)
+            let source = tx.import_source(scope, id)?;
+            Ok(Standing { source, ..standing(tx, scope, import, true)? })
         })
         .await
 }
@@ -48,7 +54,15 @@ pub async fn list_imports(
     services
         .store
         .read(move |tx: &mut ReadTx<'_>| {
-            tx.imports(scope, before, limit)?.into_iter().map(|import| standing(tx, scope, import, false)).collect()
+            let imports = tx.imports(scope, before, limit)?;
+            let ids: Vec<ImportId> = imports.iter().map(|import| import.id).collect();
+            let mut sources: HashMap<ImportId, ImportSource> =
+                tx.import_sources_among(scope, &ids)?.into_iter().map(|source| (source.import_id, source)).collect();
+            let with_source = |import: Import| {
+                let source = sources.remove(&import.id);
+                Ok(Standing { source, ..standing(tx, scope, import, false)? })
+            };
+            imports.into_iter().map(with_source).collect()
         })
         .await
 }

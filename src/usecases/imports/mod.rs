@@ -5,13 +5,19 @@
 //! batch ([`ImportReading`]): each batch is one commit with its rows of the report and the place to go on from, so
 //! that whoever takes over after a crash neither skips nor doubles a row. The bytes go when they are read; an attached
 //! document stays, as it is the proof.
+//!
+//! A list that is at the provider already is fetched from there instead ([`import_from_provider`]).
 
 mod ahead;
 mod batch;
 mod contacts;
 mod evidence;
 mod look;
+mod pages;
+mod provider;
+mod provider_words;
 mod reading;
+mod stopped_there;
 mod stops;
 mod trial;
 mod upload;
@@ -27,6 +33,8 @@ use crate::store::ReadTx;
 use crate::store::rows::ImportKind;
 
 pub use look::{Standing, find_import, import_document, import_report, list_imports};
+pub use pages::{PageStep, ProviderReading};
+pub use provider::import_from_provider;
 pub use reading::{ImportReading, Step, read_import_chunk};
 pub use trial::{Trial, TrialRow, try_import};
 pub use upload::{Upload, forget_unfinished};

@@ -40,7 +40,7 @@ pub enum Step {
 
 /// How the list ended.
 #[derive(Debug, Clone)]
-enum Ending {
+pub(super) enum Ending {
     /// At its last row.
     Whole,
     /// Where it could not be read any further.
@@ -231,7 +231,7 @@ impl ImportReading {
         let now = self.services.clock.now();
         let mut contents = Contacts { rows, newcomers: HashMap::new(), now };
         if self.kind == ImportKind::Contacts {
-            contents = self.with_newcomers(contents).await?;
+            contents = with_newcomers(&self.services, &self.job, &self.keys, contents).await?;
         }
         Ok(Batch { keys: self.keys.clone(), contents: Arc::new(contents), ending })
     }
@@ -295,29 +295,39 @@ impl ImportReading {
         self.given = end;
         Ok(true)
     }
+}
 
-    /// Makes what can be made for people who are not known, on a thread that may take its time.
-    async fn with_newcomers(&self, mut contents: Contacts) -> Result<Contacts, Error> {
-        let fingerprints: Vec<Vec<u8>> =
-            contents.rows.iter().filter_map(Row::found).map(|found| found.email_key.clone()).collect();
-        let scope = self.job.scope;
-        let known = self.services.store.read(move |tx: &mut ReadTx<'_>| tx.known_fingerprints(scope, &fingerprints));
-        let known: HashSet<Vec<u8>> = known.await.map_err(Error::from)?.into_iter().collect();
-        let (services, job, keys) = (self.services.clone(), self.job.clone(), self.keys.clone());
-        let made = tokio::task::spawn_blocking(move || {
-            let found = contents.rows.iter().filter_map(|row| row.found().map(|found| (row.line, found)));
-            for (line, found) in found.filter(|(_, found)| !known.contains(&found.email_key)) {
-                let newcomer = Newcomer::make(&job, &services, &keys, line, found, contents.now);
-                contents.newcomers.insert(found.email_key.clone(), newcomer);
-            }
-            contents
-        });
-        made.await.map_err(|_| Error::Internal("making newcomers panicked".into()))
-    }
+/// Makes what can be made for people who are not known, on a thread that may take its time.
+pub(super) async fn with_newcomers(
+    services: &Services,
+    job: &Arc<Job>,
+    keys: &Arc<ControllerKeys>,
+    mut contents: Contacts,
+) -> Result<Contacts, Error> {
+    let fingerprints: Vec<Vec<u8>> =
+        contents.rows.iter().filter_map(Row::found).map(|found| found.email_key.clone()).collect();
+    let scope = job.scope;
+    let known = services.store.read(move |tx: &mut ReadTx<'_>| tx.known_fingerprints(scope, &fingerprints));
+    let known: HashSet<Vec<u8>> = known.await.map_err(Error::from)?.into_iter().collect();
+    let (services, job, keys) = (services.clone(), job.clone(), keys.clone());
+    let made = tokio::task::spawn_blocking(move || {
+        let found = contents.rows.iter().filter_map(|row| row.found().map(|found| (row.line, found)));
+        for (line, found) in found.filter(|(_, found)| !known.contains(&found.email_key)) {
+            let newcomer = Newcomer::make(&job, &services, &keys, line, found, contents.now);
+            contents.newcomers.insert(found.email_key.clone(), newcomer);
+        }
+        contents
+    });
+    made.await.map_err(|_| Error::Internal("making newcomers panicked".into()))
 }
 
 /// What holds for the whole import.
-fn job(tx: &mut ReadTx<'_>, keys: &ControllerKeys, scope: ControllerScope, import: &Import) -> Result<Job, Error> {
+pub(super) fn job(
+    tx: &mut ReadTx<'_>,
+    keys: &ControllerKeys,
+    scope: ControllerScope,
+    import: &Import,
+) -> Result<Job, Error> {
     let sealed = keys.open("imports", "declaration", import.id.uuid(), import.key_version, &import.declaration)?;
     let declaration: Declaration = serde_json::from_slice(&sealed)?;
     let purposes: Vec<PurposeId> = serde_json::from_str(&import.purposes)?;
@@ -332,7 +342,7 @@ fn job(tx: &mut ReadTx<'_>, keys: &ControllerKeys, scope: ControllerScope, impor
     })
 }
 
-fn note_progress(
+pub(super) fn note_progress(
     import: &mut Import,
     report: &[ImportRow],
     last: Option<i32>,

@@ -44,7 +44,7 @@ pub(super) fn write(
         let on_list = never.entries(found);
         let before = entries.len();
         for purpose in targets(job) {
-            if let Some(reason) = reason_to_write(&on_list, purpose) {
+            if let Some(reason) = reason_to_write(&on_list, purpose, SuppressionReason::Manual) {
                 entries.push(entry(keys, job.scope, &found.row.email, purpose, reason, &plain));
             }
         }
@@ -63,15 +63,19 @@ fn targets(job: &Job) -> Vec<PurposeId> {
     if job.purposes.is_empty() { vec![EVERY_PURPOSE] } else { job.purposes.iter().map(|purpose| purpose.id).collect() }
 }
 
-/// The reason that a new entry gets; nothing where the address is covered. An entry for everything is written anew when
-/// the person has freed some purpose since, and keeps a reason that no sign-up lifts.
-fn reason_to_write(on_list: &[Suppression], target: PurposeId) -> Option<SuppressionReason> {
+/// The reason that a new entry gets, `new` unless one weighs more; nothing where the address is covered. An entry for
+/// everything is written anew when the person has freed some purpose since, and keeps a reason that no sign-up lifts.
+pub(super) fn reason_to_write(
+    on_list: &[Suppression],
+    target: PurposeId,
+    new: SuppressionReason,
+) -> Option<SuppressionReason> {
     let held = reason_for(on_list, target);
     let freed = target == EVERY_PURPOSE && on_list.iter().any(|entry| entry.lifted_at.is_some());
     match held {
-        None => Some(SuppressionReason::Manual),
+        None => Some(new),
         Some(_) if !freed => None,
-        Some(held) if held.lifted_by_fresh_opt_in() => Some(SuppressionReason::Manual),
+        Some(held) if held.lifted_by_fresh_opt_in() => Some(new),
         Some(held) => Some(held),
     }
 }

@@ -169,7 +169,13 @@ impl Upload {
     }
 }
 
-fn piece(keys: &ControllerKeys, scope: ControllerScope, import: ImportId, chunk: i32, bytes: &[u8]) -> ImportChunk {
+pub(super) fn piece(
+    keys: &ControllerKeys,
+    scope: ControllerScope,
+    import: ImportId,
+    chunk: i32,
+    bytes: &[u8],
+) -> ImportChunk {
     let (key_version, sealed) = keys.seal("import_chunks", "sealed", chunk_row(import, chunk), bytes);
     ImportChunk { controller_id: scope.controller(), import_id: import, chunk, key_version, sealed }
 }

@@ -88,7 +88,7 @@ pub(super) fn summarise(
 /// Whether the row was taken.
 pub(super) const fn is_taken(outcome: RowOutcome) -> bool {
     match outcome {
-        RowOutcome::Added | RowOutcome::Updated | RowOutcome::OptOutRecorded => true,
+        RowOutcome::Added | RowOutcome::Updated | RowOutcome::OptOutRecorded | RowOutcome::StoppedThere => true,
         RowOutcome::Duplicate
         | RowOutcome::InvalidAddress
         | RowOutcome::InvalidRow

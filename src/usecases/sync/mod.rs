@@ -89,12 +89,8 @@ impl Provider {
         Self { settings, clients: Mutex::default(), breakers: Mutex::default() }
     }
 
-    /// How long the claim on work holds from the start of a call.
-    pub fn lease(&self) -> Duration {
-        self.settings.lease
-    }
-
-    fn client(&self, base_url: &str) -> Result<Client, Error> {
+    /// A client for the API at this address, without any breaker.
+    pub(in crate::usecases) fn client(&self, base_url: &str) -> Result<Client, Error> {
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = clients.get(base_url) {
             return Ok(client.clone());
@@ -102,6 +98,11 @@ impl Provider {
         let client = client_at(base_url, self.settings.connect_timeout, self.settings.call_timeout)?;
         clients.insert(base_url.to_owned(), client.clone());
         Ok(client)
+    }
+
+    /// How long the claim on work holds from the start of a call.
+    pub const fn lease(&self) -> Duration {
+        self.settings.lease
     }
 
     fn admit(&self, destination: DestinationId, now_ms: u64) -> Admission {

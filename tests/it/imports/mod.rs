@@ -25,6 +25,7 @@ use crate::support::{Answer, TestApp};
 mod claims;
 mod crashes;
 mod fairness;
+mod provider;
 mod stops;
 mod uploads;
 
