@@ -58,6 +58,7 @@ async fn measure(_: Engine, cluster: Option<&Cluster>, options: &Options) -> Out
         client_id: CLIENT.to_owned(),
         api_key: ApiKey::new(emulator.account_key()),
         time_zone: "Europe/London".to_owned(),
+        on_expiry: None,
     };
     let (made, _) = create_destination(&services, asker, None, destination).await?;
     let choice = ListChoice { purpose: "newsletter".to_owned(), list_id: LIST.to_owned() };

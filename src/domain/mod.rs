@@ -8,6 +8,7 @@ pub mod basis;
 pub mod campaign;
 pub mod clock;
 pub mod consent;
+pub mod destination;
 pub mod email;
 pub mod event;
 pub mod gate;

@@ -62,6 +62,8 @@ fn settings(config: &mut ServiceConfig<'_>) {
         .service(api::destinations::list)
         .service(api::destinations::show)
         .service(api::destinations::replace_lists)
+        .service(api::destinations::change)
+        .service(api::destinations::replace_fields)
         .service(api::connection::look)
         .service(api::connection::show_account)
         .service(api::connection::check)

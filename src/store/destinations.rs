@@ -5,9 +5,11 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
 use diesel::upsert::excluded;
 
+use crate::domain::destination::OnExpiry;
 use crate::domain::ids::{ControllerId, ControllerScope, DestinationId, EventId, PurposeId, SubjectId};
 use crate::domain::time::Timestamp;
 
+use super::among::among;
 use super::bulk::{Bulk, bulk_row};
 use super::connection::{Conn, on};
 use super::dialect::load_locked;
@@ -33,6 +35,10 @@ pub struct Destination {
     pub client_id: String,
     /// IANA zone of that client.
     pub time_zone: String,
+    /// Custom fields there beside the proof, as JSON.
+    pub fields: String,
+    /// What becomes of a person there whose consent has run to its end.
+    pub on_expiry: OnExpiry,
     /// Version of the key that seals the secrets.
     pub key_version: i32,
     /// API key, sealed.
@@ -185,10 +191,50 @@ impl ReadTx<'_> {
     }
 }
 
+impl ReadTx<'_> {
+    /// Those of these people who are on record as active on any list.
+    pub fn people_on_lists(
+        &mut self,
+        scope: ControllerScope,
+        people: &[SubjectId],
+    ) -> Result<Vec<SubjectId>, StoreError> {
+        use destination_states::dsl as t;
+        let wanted = people.iter().map(|person| (scope.controller(), *person));
+        Ok(
+            on!(self.conn, c => t::destination_states.filter(among(t::controller_id, t::subject_id, wanted)).filter(t::active.eq(true))
+            .select(t::subject_id).distinct().order(t::subject_id).load(c))?,
+        )
+    }
+}
+
 impl WriteTx<'_> {
     /// A new destination.
     pub fn insert_destination(&mut self, destination: &Destination) -> Result<(), StoreError> {
         on!(self.writing(), c => diesel::insert_into(destinations::table).values(destination).execute(c))?;
+        Ok(())
+    }
+
+    /// Replaces the custom fields that are written beside the proof.
+    pub fn set_destination_fields(
+        &mut self,
+        scope: ControllerScope,
+        id: DestinationId,
+        fields: &str,
+    ) -> Result<(), StoreError> {
+        use destinations::dsl as t;
+        on!(self.writing(), c => diesel::update(t::destinations.find((scope.controller(), id))).set(t::fields.eq(fields)).execute(c))?;
+        Ok(())
+    }
+
+    /// Says what becomes of people there whose consent has run to its end.
+    pub fn set_on_expiry(
+        &mut self,
+        scope: ControllerScope,
+        id: DestinationId,
+        on_expiry: OnExpiry,
+    ) -> Result<(), StoreError> {
+        use destinations::dsl as t;
+        on!(self.writing(), c => diesel::update(t::destinations.find((scope.controller(), id))).set(t::on_expiry.eq(on_expiry)).execute(c))?;
         Ok(())
     }
 

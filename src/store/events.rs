@@ -98,6 +98,20 @@ impl ReadTx<'_> {
         )
     }
 
+    /// Every yes of these people to a purpose: whose, when, by which way, and through what.
+    pub fn yeses(
+        &mut self,
+        scope: ControllerScope,
+        subjects: &[SubjectId],
+        purpose: PurposeId,
+    ) -> Result<Vec<(SubjectId, Timestamp, Method, Option<String>)>, StoreError> {
+        use consent_events::dsl as t;
+        Ok(on!(self.conn, c => t::consent_events.filter(t::controller_id.eq(scope.controller()))
+            .filter(t::subject_id.eq_any(subjects)).filter(t::purpose_id.eq(purpose))
+            .filter(t::kind.eq_any([EventKind::Given, EventKind::Renewed]))
+            .select((t::subject_id, t::at, t::method, t::source)).load(c))?)
+    }
+
     /// When each of these people last said yes to a purpose.
     pub fn given_at(
         &mut self,

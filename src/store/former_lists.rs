@@ -132,6 +132,19 @@ impl WriteTx<'_> {
         Ok(())
     }
 
+    /// Has everybody confirmed for what is kept at a destination walked through again, from `beginning` on.
+    pub fn walk_lists_again(
+        &mut self,
+        scope: ControllerScope,
+        destination: DestinationId,
+        beginning: SubjectId,
+    ) -> Result<(), StoreError> {
+        use destination_lists::dsl as t;
+        on!(self.writing(), c => diesel::update(t::destination_lists.filter(t::controller_id.eq(scope.controller())).filter(t::destination_id.eq(destination)))
+            .set(t::walked.eq(beginning)).execute(c))?;
+        Ok(())
+    }
+
     /// Notes how far the people of a former list have been walked through.
     pub fn note_former_walk(&mut self, former: &FormerList, walked: Option<SubjectId>) -> Result<(), StoreError> {
         use former_lists::dsl as t;

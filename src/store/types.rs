@@ -15,6 +15,7 @@ use uuid::Uuid;
 use crate::domain::basis::BasisKind;
 use crate::domain::campaign::{Answer, CampaignStatus, MemberStatus};
 use crate::domain::consent::ConsentState;
+use crate::domain::destination::OnExpiry;
 use crate::domain::event::{EventKind, Method};
 use crate::domain::gate::{MailKind, Reason};
 use crate::domain::ids::*;
@@ -188,7 +189,8 @@ coded_columns!(
     ReconcileStatus,
     Difference,
     FindingStatus,
-    There
+    There,
+    OnExpiry
 );
 
 expression!(Timestamp, BigInt);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::crypto::ControllerKeys;
 use crate::crypto::secret::{SecretText, bearer_token, sha256};
+use crate::domain::destination::OnExpiry;
 use crate::domain::ids::{ControllerScope, DestinationId, PurposeId};
 use crate::domain::time::Timestamp;
 use crate::store::destinations::{Destination, DestinationList};
@@ -28,6 +29,8 @@ pub struct NewDestination {
     pub api_key: SecretText,
     /// IANA zone of that client.
     pub time_zone: String,
+    /// What becomes of a person there whose consent has run to its end; they are removed unless said otherwise.
+    pub on_expiry: Option<OnExpiry>,
 }
 
 /// A destination and the lists kept there.
@@ -99,6 +102,8 @@ pub async fn create_destination(
         base_url,
         client_id,
         time_zone: new.time_zone,
+        fields: "[]".to_owned(),
+        on_expiry: new.on_expiry.unwrap_or(OnExpiry::Remove),
         key_version,
         credentials,
         webhook_hash: sha256(secret.as_bytes()).to_vec(),
@@ -172,6 +177,22 @@ pub async fn find_destination(
 fn with_lists(destination: Destination, all: &[DestinationList]) -> DestinationWithLists {
     let lists = all.iter().filter(|list| list.destination_id == destination.id).cloned().collect();
     DestinationWithLists { destination, lists }
+}
+
+/// Says what becomes of a person at a destination whose consent has run to its end. It is for those who are taken off from
+/// now on; who has left stays as they are.
+pub async fn set_on_expiry(
+    services: &Services,
+    scope: ControllerScope,
+    id: DestinationId,
+    on_expiry: OnExpiry,
+) -> Result<DestinationWithLists, Error> {
+    let work = move |tx: &mut WriteTx<'_>| {
+        tx.destination(scope, id)?;
+        Ok::<_, Error>(tx.set_on_expiry(scope, id, on_expiry)?)
+    };
+    services.store.write(scope.controller().uuid(), work).await?;
+    find_destination(services, scope, id).await
 }
 
 /// Says which purposes are kept on which lists of a destination; what was said before is replaced, and what is kept at

@@ -9,6 +9,7 @@ pub mod confirmed;
 pub mod connection;
 pub mod controllers;
 pub mod deliver;
+pub mod destination_fields;
 pub mod destinations;
 pub mod docket;
 pub mod error;

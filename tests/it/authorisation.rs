@@ -96,6 +96,8 @@ const TABLE: &[Line] = &[
     ("GET", "/v1/destinations", SETTINGS, "", 200),
     ("GET", "/v1/destinations/{id}", SETTINGS, "", 200),
     ("PUT", "/v1/destinations/{id}/lists", SETTINGS, r#"{"lists":[]}"#, 200),
+    ("PATCH", "/v1/destinations/{id}", SETTINGS, r#"{"on_expiry":"remove"}"#, 200),
+    ("PUT", "/v1/destinations/{id}/fields", SETTINGS, r#"{"fields":[]}"#, 200),
     ("POST", "/v1/destinations/look", SETTINGS, "{}", 400),
     ("GET", "/v1/destinations/{id}/account", SETTINGS, "", 502),
     ("GET", "/v1/destinations/{id}/check", SETTINGS, "", 200),

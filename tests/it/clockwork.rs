@@ -11,7 +11,7 @@ use reconsent::usecases::{Pieces, Rules};
 use serde_json::json;
 
 use crate::remap::purpose_id;
-use crate::support::world::{LIST, Shop, World, eventually};
+use crate::support::world::{CLIENT, LIST, Shop, World, eventually};
 use crate::support::{TestApp, pages};
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -20,6 +20,9 @@ both_engines! {
     async fn a_consent_that_reaches_its_end_leaves_the_destination(app: TestApp) {
         let world = World::around(&app);
         let shop = Shop::open(&app, &world).await;
+        let (path, wish) = (format!("/v1/destinations/{}", shop.destination), json!({ "on_expiry": "unsubscribe" }));
+        assert_eq!(app.api().get(&path).await.expect(200).text("on_expiry"), "remove", "unless said otherwise");
+        app.api().patch(&path, json!({ "on_expiry": "forget" })).await.expect_faults(&["on_expiry"]);
         let worker = world.worker();
         let visitor = app.nobody();
         visitor.post(&format!("/f/{}", shop.form_key), json!({ "email": "ana@example.org", "choices": { "newsletter": "yes" } }))
@@ -35,6 +38,20 @@ both_engines! {
         let there = world.emulator.subscriber(LIST, "ana@example.org").expect("known there");
         assert_eq!(there.state, State::Active, "not a day too soon");
         app.clock.advance(DAY * 2);
+        eventually("the subscriber has left", async || {
+            world.emulator.subscriber(LIST, "ana@example.org").filter(|s| s.state == State::Deleted)
+        }).await;
+        assert_eq!(app.events_of("ana@example.org").await.last().map(String::as_str), Some("consent.expired"));
+        assert!(!world.emulator.is_suppressed(CLIENT, "ana@example.org"), "an expiry is no word of hers");
+
+        // A later yes starts her again; and the next end is an unsubscribe, if the controller would rather have that.
+        assert_eq!(app.api().patch(&path, wish).await.expect(200).text("on_expiry"), "unsubscribe");
+        let newsletter = purpose_id(&app, "newsletter").await;
+        app.confirming("ana@example.org", &newsletter, &shop.notice, &shop.policy_version).await;
+        eventually("the subscriber is active again", async || {
+            world.emulator.subscriber(LIST, "ana@example.org").filter(|s| s.state == State::Active)
+        }).await;
+        app.clock.advance(DAY * 731);
         eventually("the subscriber has left", async || {
             world.emulator.subscriber(LIST, "ana@example.org").filter(|s| s.state == State::Unsubscribed)
         }).await;

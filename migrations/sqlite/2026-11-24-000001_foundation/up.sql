@@ -419,6 +419,8 @@ CREATE TABLE destinations (
     base_url TEXT NOT NULL,
     client_id TEXT NOT NULL,
     time_zone TEXT NOT NULL, -- IANA zone of the client
+    fields TEXT NOT NULL, -- custom fields there beside the proof: JSON, name, kind and source of each
+    on_expiry INTEGER NOT NULL, -- what becomes of a person there whose consent has run to its end
     key_version INTEGER NOT NULL,
     credentials BLOB NOT NULL, -- sealed
     webhook_hash BLOB NOT NULL UNIQUE, -- SHA-256 of the secret in the address; finds the controller

@@ -187,15 +187,17 @@ pub struct PreparedView {
     pub destination: DestinationView,
 }
 
-impl From<Prepared> for PreparedView {
-    fn from(prepared: Prepared) -> Self {
-        Self {
+impl TryFrom<Prepared> for PreparedView {
+    type Error = Error;
+
+    fn try_from(prepared: Prepared) -> Result<Self, Error> {
+        Ok(Self {
             list_id: prepared.list_id,
             list_made: prepared.made,
-            fields_made: prepared.fields.into_iter().map(str::to_owned).collect(),
+            fields_made: prepared.fields,
             webhook: prepared.hook.name().to_owned(),
-            destination: prepared.destination.into(),
-        }
+            destination: prepared.destination.try_into()?,
+        })
     }
 }
 
@@ -251,5 +253,5 @@ pub async fn prepare(
     let id: DestinationId = path_id(&id)?;
     let also = body.value.also;
     let (purpose, wanted) = body.value.wanted()?;
-    Ok(Json(prepare_list(&services, who.scope, id, &purpose, wanted, also).await?.into()))
+    Ok(Json(prepare_list(&services, who.scope, id, &purpose, wanted, also).await?.try_into()?))
 }

@@ -1,22 +1,24 @@
 //! Destinations: where confirmed subscribers are kept in step.
 
 use actix_web::web::{Data, Json, Path};
-use actix_web::{HttpResponse, get, post, put};
+use actix_web::{HttpResponse, get, patch, post, put};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use validator::Validate;
 
+use crate::domain::destination::OnExpiry;
 use crate::domain::ids::DestinationId;
 use crate::http::api::Page;
 use crate::http::auth::{For, Settings};
 use crate::http::extract::{ApiJson, Idempotency, path_id};
 use crate::http::problem::{Problem, ProblemBody};
-use crate::usecases::Services;
+use crate::usecases::destination_fields::{FieldChoice, FieldKind, maps_of, set_fields};
 use crate::usecases::destinations::{
     ApiKey, DestinationWithLists, ListChoice, NewDestination, create_destination, find_destination, list_destinations,
-    set_lists,
+    set_lists, set_on_expiry,
 };
 use crate::usecases::once::Asker;
+use crate::usecases::{Error, Services};
 
 /// A destination to create.
 #[derive(Deserialize, Validate, ToSchema)]
@@ -31,6 +33,52 @@ pub struct DestinationRequest {
     pub api_key: String,
     /// The zone of that client in the IANA list, such as `Europe/London`: the provider's dates have no offset.
     pub time_zone: String,
+    /// What becomes of a person there whose consent has run to its end: `remove`, unless said otherwise, or `unsubscribe`.
+    /// An expiry is no word of the person; an unsubscribe there reads as one.
+    #[serde(default)]
+    pub on_expiry: Option<String>,
+}
+
+/// What is to be changed about a destination.
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DestinationChange {
+    /// What becomes of a person there whose consent runs to its end: `remove` or `unsubscribe`.
+    pub on_expiry: String,
+}
+
+/// What a custom field there takes.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FieldTypeName {
+    /// Words, cut to 250 characters.
+    Text,
+    /// A number; what does not read as one is left out.
+    Number,
+    /// A day, as 2026-09-01; what does not read as one is left out.
+    Date,
+}
+
+/// A custom field there, and where its value comes from.
+#[derive(Debug, Serialize, Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FieldMapping {
+    /// `fields.` and the name of a custom field of the person, or `language`: that of the notice shown at the newest yes.
+    pub source: String,
+    /// The name of the custom field there.
+    pub name: String,
+    /// What it takes.
+    #[serde(rename = "type")]
+    pub kind: FieldTypeName,
+}
+
+/// The further custom fields of a destination, in place of those before.
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FieldsRequest {
+    /// At most 50. The proof of the consent is written in any case. A field that is no longer named is emptied there.
+    #[validate(length(max = 50, message = "at most 50"))]
+    pub fields: Vec<FieldMapping>,
 }
 
 /// A purpose and the list that it is kept on.
@@ -76,6 +124,12 @@ pub struct DestinationView {
     pub time_zone: String,
     /// Which purposes are kept on which lists.
     pub lists: Vec<ListView>,
+    /// What else is written there beside the proof of the consent.
+    pub fields: Vec<FieldMapping>,
+    /// Custom fields there that were written before, and are emptied.
+    pub emptied_fields: Vec<String>,
+    /// What becomes of a person there whose consent has run to its end: `remove` or `unsubscribe`.
+    pub on_expiry: String,
     /// Since when.
     pub created_at: String,
 }
@@ -90,21 +144,55 @@ pub struct CreatedDestination {
     pub webhook_url: String,
 }
 
-impl From<DestinationWithLists> for DestinationView {
-    fn from(found: DestinationWithLists) -> Self {
+impl From<FieldKind> for FieldTypeName {
+    fn from(kind: FieldKind) -> Self {
+        match kind {
+            FieldKind::Text => Self::Text,
+            FieldKind::Number => Self::Number,
+            FieldKind::Date => Self::Date,
+        }
+    }
+}
+
+impl From<FieldTypeName> for FieldKind {
+    fn from(name: FieldTypeName) -> Self {
+        match name {
+            FieldTypeName::Text => Self::Text,
+            FieldTypeName::Number => Self::Number,
+            FieldTypeName::Date => Self::Date,
+        }
+    }
+}
+
+impl TryFrom<DestinationWithLists> for DestinationView {
+    type Error = Error;
+
+    fn try_from(found: DestinationWithLists) -> Result<Self, Error> {
         let DestinationWithLists { destination, lists } = found;
+        let (mut fields, mut emptied_fields) = (Vec::new(), Vec::new());
+        for map in maps_of(&destination)? {
+            match map.source {
+                Some(source) => {
+                    fields.push(FieldMapping { source: source.into(), name: map.name, kind: map.kind.into() });
+                }
+                None => emptied_fields.push(map.name),
+            }
+        }
         let view = |one: crate::store::destinations::DestinationList| ListView {
             purpose_id: one.purpose_id.to_string(),
             list_id: one.list_id,
         };
-        Self {
+        Ok(Self {
             id: destination.id.to_string(),
             base_url: destination.base_url,
             client_id: destination.client_id,
             time_zone: destination.time_zone,
             lists: lists.into_iter().map(view).collect(),
+            fields,
+            emptied_fields,
+            on_expiry: destination.on_expiry.to_string(),
             created_at: destination.created_at.to_string(),
-        }
+        })
     }
 }
 
@@ -120,11 +208,12 @@ pub async fn create(
     body: ApiJson<DestinationRequest>,
 ) -> Result<HttpResponse, Problem> {
     let key = once.bound_to(&body.digest);
-    let DestinationRequest { base_url, client_id, api_key, time_zone } = body.value;
-    let new = NewDestination { base_url, client_id, api_key: ApiKey::new(api_key), time_zone };
+    let DestinationRequest { base_url, client_id, api_key, time_zone, on_expiry } = body.value;
+    let on_expiry = on_expiry.as_deref().map(on_expiry_named).transpose()?;
+    let new = NewDestination { base_url, client_id, api_key: ApiKey::new(api_key), time_zone, on_expiry };
     let asker = Asker::controller(who.scope, who.token);
     let (found, webhook_url) = create_destination(&services, asker, key, new).await?;
-    Ok(HttpResponse::Created().json(CreatedDestination { view: found.into(), webhook_url }))
+    Ok(HttpResponse::Created().json(CreatedDestination { view: found.try_into()?, webhook_url }))
 }
 
 /// All destinations.
@@ -133,7 +222,8 @@ pub async fn create(
 #[get("/destinations")]
 pub async fn list(who: For<Settings>, services: Data<Services>) -> Result<Json<Page<DestinationView>>, Problem> {
     let found = list_destinations(&services, who.scope).await?;
-    Ok(Json(Page::whole(found.into_iter().map(DestinationView::from).collect())))
+    let views = found.into_iter().map(DestinationView::try_from).collect::<Result<Vec<_>, _>>()?;
+    Ok(Json(Page::whole(views)))
 }
 
 /// One destination.
@@ -146,7 +236,7 @@ pub async fn show(
     id: Path<String>,
 ) -> Result<Json<DestinationView>, Problem> {
     let id: DestinationId = path_id(&id)?;
-    Ok(Json(find_destination(&services, who.scope, id).await?.into()))
+    Ok(Json(find_destination(&services, who.scope, id).await?.try_into()?))
 }
 
 /// Say which purposes are kept on which lists of a destination, in place of what was said before.
@@ -161,5 +251,41 @@ pub async fn replace_lists(
 ) -> Result<Json<DestinationView>, Problem> {
     let id: DestinationId = path_id(&id)?;
     let choices = body.value.lists.into_iter().map(|one| ListChoice { purpose: one.purpose, list_id: one.list_id });
-    Ok(Json(set_lists(&services, who.scope, id, choices.collect()).await?.into()))
+    Ok(Json(set_lists(&services, who.scope, id, choices.collect()).await?.try_into()?))
+}
+
+fn on_expiry_named(name: &str) -> Result<OnExpiry, Error> {
+    OnExpiry::from_name(name).ok_or_else(|| Error::field("on_expiry", "expected remove or unsubscribe"))
+}
+
+/// Change what becomes of people at a destination whose consent runs to its end.
+#[utoipa::path(tag = "destinations", operation_id = "change_destination", security(("token" = ["settings"])), request_body = DestinationChange, params(("id" = String, Path, description = "The destination's id")),
+    responses((status = 200, description = "The destination", body = DestinationView), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+#[patch("/destinations/{id}")]
+pub async fn change(
+    who: For<Settings>,
+    services: Data<Services>,
+    id: Path<String>,
+    body: ApiJson<DestinationChange>,
+) -> Result<Json<DestinationView>, Problem> {
+    let id: DestinationId = path_id(&id)?;
+    let on_expiry = on_expiry_named(&body.value.on_expiry)?;
+    Ok(Json(set_on_expiry(&services, who.scope, id, on_expiry).await?.try_into()?))
+}
+
+/// Say which further fields are written at a destination, in place of what was said before. Everybody there is brought in
+/// step by and by; a list that lacks a field is told by the check, and given it by getting the list ready.
+#[utoipa::path(tag = "destinations", operation_id = "set_destination_fields", security(("token" = ["settings"])), request_body = FieldsRequest, params(("id" = String, Path, description = "The destination's id")),
+    responses((status = 200, description = "The destination", body = DestinationView), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+#[put("/destinations/{id}/fields")]
+pub async fn replace_fields(
+    who: For<Settings>,
+    services: Data<Services>,
+    id: Path<String>,
+    body: ApiJson<FieldsRequest>,
+) -> Result<Json<DestinationView>, Problem> {
+    let id: DestinationId = path_id(&id)?;
+    let choices = body.value.fields.into_iter();
+    let choices = choices.map(|one| FieldChoice { source: one.source, name: one.name, kind: one.kind.into() });
+    Ok(Json(set_fields(&services, who.scope, id, choices.collect()).await?.try_into()?))
 }

@@ -198,6 +198,8 @@ diesel::table! {
         base_url -> Text,
         client_id -> Text,
         time_zone -> Text,
+        fields -> Text,
+        on_expiry -> SmallInt,
         key_version -> Integer,
         credentials -> Binary,
         webhook_hash -> Binary,

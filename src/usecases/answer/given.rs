@@ -23,6 +23,7 @@ use super::super::linked::Genuine;
 use super::super::record::Person;
 use super::super::scene::{Scene, scene_of};
 use super::super::sign_up::Choice;
+use super::super::sync::details_changed;
 use super::super::{Error, Services};
 use super::{Recorded, STOP_LINK, act_of, chosen, occasion_of};
 
@@ -159,7 +160,7 @@ impl crate::store::Command for Given {
             used.push(given.used(link, &recorded));
             docket.sheet().links.extend(given.stop_link(link, &recorded)?);
             rounds.note(person, link, if any_yes(&recorded) { Answer::Yes } else { Answer::No });
-            names.extend(given.name.as_ref().map(|name| (person, name)));
+            names.extend(given.name.as_ref().map(|name| (person, name, given.now)));
             outcomes.push(Ok(Told::Recorded(scene, recorded)));
         }
         docket.write(tx)?;
@@ -167,8 +168,10 @@ impl crate::store::Command for Given {
         if let Some(now) = used.iter().map(|link| link.at).max() {
             rounds.write(tx, now)?;
         }
-        for (person, name) in names {
+        for (person, name, now) in names {
             person.set_name(tx, name)?;
+            // The answer may change nothing else.
+            details_changed(tx, person.scope, &[person.row.id], now)?;
         }
         Ok(outcomes)
     }

@@ -7,8 +7,8 @@ use crate::campaign_monitor::{
 };
 use crate::domain::ids::{ControllerScope, DestinationId};
 
+use super::super::destination_fields::wanted_fields;
 use super::super::destinations::webhook_url;
-use super::super::sync::FIELDS;
 use super::super::{Error, Services};
 use super::{Line, read, same_clock};
 
@@ -29,7 +29,7 @@ pub enum Matter {
     Confirmation,
     /// How far an unsubscribe on a list reaches.
     Unsubscribe,
-    /// A custom field that carries proof.
+    /// A custom field that carries proof, or what else is to be written there.
     Field,
     /// The webhook by which stops come here.
     Webhook,
@@ -106,6 +106,7 @@ pub async fn check(services: &Services, scope: ControllerScope, id: DestinationI
     let account = line.account();
     let keys = services.keys.of(scope).await?;
     let hook = webhook_url(services, &keys, &destination)?;
+    let wanted = wanted_fields(&destination)?;
     let mut found = Findings::default();
     match account.system_date().await {
         Ok(clock) => {
@@ -142,7 +143,7 @@ pub async fn check(services: &Services, scope: ControllerScope, id: DestinationI
             }
         }
         match account.custom_fields(&list).await {
-            Ok(fields) => found.fields(&fields),
+            Ok(fields) => found.fields(&fields, &wanted),
             Err(error) => found.failed(Matter::Field, &error),
         }
         match account.webhooks(&list).await {
@@ -221,12 +222,12 @@ impl Findings {
         self.add(Matter::Unsubscribe, standing, text.to_owned());
     }
 
-    fn fields(&mut self, there: &[CustomField]) {
-        for (name, kind) in FIELDS {
+    fn fields(&mut self, there: &[CustomField], wanted: &[(String, FieldType)]) {
+        for (name, kind) in wanted {
             let field = there.iter().find(|field| normalise_key(&field.key) == normalise_key(name));
             let (standing, text) = match field {
                 None => (Standing::Missing, format!("the field {name} is missing; what is sent for it is dropped")),
-                Some(field) if !is_of(field, kind) => {
+                Some(field) if !is_of(field, *kind) => {
                     (Standing::Wrong, format!("the field {name} is of the type {}", named(&field.data_type)))
                 }
                 Some(field) if field.visible_in_preference_center => {

@@ -2,12 +2,12 @@
 //! and the purpose that is kept there from then on, alone or beside others. Each step looks first, so that the call can be made again after it was
 //! cut short; only a list is never made twice, as its title is taken then.
 
-use crate::campaign_monitor::{Account, NewField, NewList, UnsubscribeSetting, normalise_key};
+use crate::campaign_monitor::{Account, FieldType, NewField, NewList, UnsubscribeSetting, normalise_key};
 use crate::domain::ids::{ControllerScope, DestinationId};
 use crate::store::ReadTx;
 
+use super::super::destination_fields::wanted_fields;
 use super::super::destinations::{DestinationWithLists, ListChoice, keep_on_list, webhook_url};
-use super::super::sync::FIELDS;
 use super::super::{Error, Services, shape};
 use super::webhooks::{Hook, ensure_webhook};
 use super::{Line, read};
@@ -46,7 +46,7 @@ pub struct Prepared {
     /// Whether it was made.
     pub made: bool,
     /// The fields that were made.
-    pub fields: Vec<&'static str>,
+    pub fields: Vec<String>,
     /// The webhook.
     pub hook: Hook,
     /// The destination as it is now.
@@ -78,7 +78,7 @@ pub async fn prepare_list(
             (found.ok_or_else(|| Error::field("list_id", "the client has no such list"))?.list_id, false)
         }
     };
-    let fields = ensure_fields(&account, &list_id).await?;
+    let fields = ensure_fields(&account, &list_id, wanted_fields(&destination)?).await?;
     let keys = services.keys.of(scope).await?;
     let hook = ensure_webhook(&account, &list_id, &webhook_url(services, &keys, &destination)?).await?;
     let choice = ListChoice { purpose: purpose.to_owned(), list_id: list_id.clone() };
@@ -128,16 +128,20 @@ async fn make(account: &Account<'_>, client_id: &str, title: &str, reach: Reach)
 }
 
 /// Makes the fields that are missing; says which.
-async fn ensure_fields(account: &Account<'_>, list_id: &str) -> Result<Vec<&'static str>, Error> {
+async fn ensure_fields(
+    account: &Account<'_>,
+    list_id: &str,
+    wanted: Vec<(String, FieldType)>,
+) -> Result<Vec<String>, Error> {
     let there = account.custom_fields(list_id).await?;
     let mut made = Vec::new();
-    for (name, kind) in FIELDS {
-        if there.iter().any(|field| normalise_key(&field.key) == normalise_key(name)) {
+    for (name, kind) in wanted {
+        if there.iter().any(|field| normalise_key(&field.key) == normalise_key(&name)) {
             continue;
         }
         // Not for the preference centre: nobody edits the proof of a consent.
         let field = NewField {
-            field_name: name.to_owned(),
+            field_name: name.clone(),
             data_type: kind,
             options: Vec::new(),
             visible_in_preference_center: false,

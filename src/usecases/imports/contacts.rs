@@ -15,6 +15,7 @@ use crate::store::subjects::Subject;
 use crate::store::{StoreError, WriteTx};
 use crate::usecases::docket::Docket;
 use crate::usecases::record::Person;
+use crate::usecases::sync::details_changed;
 use crate::usecases::{Error, Services};
 
 use super::ahead::{Newcomer, Plain, newcomer, occasion};
@@ -83,9 +84,13 @@ impl Contacts {
             report.push(job.report(one.line, Some(one.person.row.id), outcome, detail));
         }
         docket.write(tx).map_err(once_more)?;
+        let mut filled = Vec::new();
         for one in updated {
-            fill_gaps(tx, &one.person, &one.found.row, services.rules.limits.subject_fields)?;
+            if fill_gaps(tx, &one.person, &one.found.row, services.rules.limits.subject_fields)? {
+                filled.push(one.person.row.id);
+            }
         }
+        details_changed(tx, job.scope, &filled, self.now)?;
         Ok(report)
     }
 
@@ -127,8 +132,8 @@ fn once_more(error: Error) -> Error {
     }
 }
 
-/// Name and fields of somebody on record are only added where there are none.
-fn fill_gaps(tx: &mut WriteTx<'_>, person: &Person, row: &ListRow, most: usize) -> Result<(), Error> {
+/// Name and fields of somebody on record are only added where there are none; says whether any were.
+fn fill_gaps(tx: &mut WriteTx<'_>, person: &Person, row: &ListRow, most: usize) -> Result<bool, Error> {
     let id = person.row.id;
     let mut name = person.row.name.clone();
     let mut changed = false;
@@ -155,5 +160,5 @@ fn fill_gaps(tx: &mut WriteTx<'_>, person: &Person, row: &ListRow, most: usize) 
     if changed {
         tx.set_subject_details(person.scope, id, name.as_deref(), fields.as_deref())?;
     }
-    Ok(())
+    Ok(changed)
 }

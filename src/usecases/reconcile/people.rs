@@ -18,7 +18,7 @@ use crate::store::{ReadTx, StoreError};
 
 use super::super::Error;
 use super::super::record::Person;
-use super::super::sync::Rows;
+use super::super::sync::{Rows, Yes};
 
 /// What is on record about many people with regard to one list.
 pub struct People {
@@ -27,7 +27,7 @@ pub struct People {
     consents: HashMap<SubjectId, Vec<Consent>>,
     states: HashMap<SubjectId, DestinationState>,
     suppressions: HashMap<Vec<u8>, Vec<Suppression>>,
-    given: HashMap<(SubjectId, PurposeId), Timestamp>,
+    given: HashMap<(SubjectId, PurposeId), Yes>,
     busy: HashSet<SubjectId>,
     now: Timestamp,
 }
@@ -74,9 +74,14 @@ impl People {
         for entry in tx.suppressions_among(scope, &never)? {
             suppressions.entry(entry.fingerprint.clone()).or_default().push(entry);
         }
-        let mut given = HashMap::new();
-        for purpose in &purposes {
-            given.extend(tx.given_at(scope, &ids, *purpose)?.into_iter().map(|(id, at)| ((id, *purpose), at)));
+        let mut given: HashMap<(SubjectId, PurposeId), Yes> = HashMap::new();
+        for purpose in purposes.iter().copied() {
+            for (id, at, method, source) in tx.yeses(scope, &ids, purpose)? {
+                let older = given.get(&(id, purpose)).is_none_or(|known| known.at < at);
+                if older {
+                    given.insert((id, purpose), Yes { purpose, at, method: Some(method), source });
+                }
+            }
         }
         let busy = tx.asked_among(scope, TaskKind::Sync, &ids)?;
         Ok(Self {
@@ -105,9 +110,9 @@ impl People {
         let person = Person::open(scope, keys, row.clone())?;
         let entries = self.entries(&Marks::of(keys, &person.address.match_key()));
         let valid: Vec<&Consent> = consents.iter().filter(|c| self.holds(c, &entries)).collect();
-        let given = valid.iter().filter_map(|c| self.given.get(&(id, c.purpose_id)).copied()).max();
-        let given = given.unwrap_or(Timestamp::from_micros(0));
-        Ok(Some(rows.of(tx, &person, destination, consents, &valid, given, self.now)?))
+        let yes = valid.iter().filter_map(|c| self.given.get(&(id, c.purpose_id)));
+        let Some(newest) = yes.max_by_key(|yes| yes.at) else { return Ok(None) };
+        Ok(Some(rows.of(tx, &person, destination, consents, &valid, newest, self.now)?))
     }
 
     fn entries(&self, marks: &Marks) -> Vec<Suppression> {
@@ -154,7 +159,7 @@ impl People {
         }
         let valid: Vec<&Consent> = consents.iter().filter(|consent| self.holds(consent, &entries)).collect();
         if !valid.is_empty() {
-            let given_at = valid.iter().filter_map(|c| self.given.get(&(id, c.purpose_id)).copied()).max();
+            let given_at = valid.iter().filter_map(|c| self.given.get(&(id, c.purpose_id))).map(|yes| yes.at).max();
             let ours = self.states.get(&id).filter(|state| !state.active && state.last_error.is_none());
             return Here::Wanted { given_at, taken_off_at: ours.map(|state| state.synced_at) };
         }

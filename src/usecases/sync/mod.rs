@@ -16,14 +16,16 @@ use std::time::Duration;
 use crate::campaign_monitor::{
     Account, Admission, Breaker, BreakerSettings, CallError, Client, ClientSettings, Credentials, Secret, Verdict,
 };
-use crate::domain::ids::DestinationId;
+use crate::domain::ids::{ControllerScope, DestinationId, SubjectId};
+use crate::domain::task::TaskKind;
+use crate::domain::time::Timestamp;
 use crate::store::WriteTx;
 use crate::store::destinations::{Destination, DestinationState};
 use crate::store::outbox::Task;
 
 use super::{Error, Services};
 pub use many::{Together, sync_people};
-pub(super) use plan::stood_for;
+pub(super) use plan::{Yes, stood_for};
 use plan::{HELD_BACK, Plan, Step};
 pub(super) use row::{FIELDS, Rows};
 pub(super) use visit::{Visit, Wait};
@@ -122,6 +124,21 @@ impl Provider {
             if failed { breaker.failed(permit, now_ms) } else { breaker.succeeded(permit) }
         }
     }
+}
+
+/// Behind the rest of its kind: a stop, or a new yes, does not wait for what a list brings.
+const DETAILS_LANE: i16 = 2;
+
+/// Asks for people to be brought in step whose name or fields have changed, as far as they are on record anywhere.
+pub(super) fn details_changed(
+    tx: &mut WriteTx<'_>,
+    scope: ControllerScope,
+    people: &[SubjectId],
+    now: Timestamp,
+) -> Result<(), Error> {
+    let people = tx.people_on_lists(scope, people)?;
+    let task = |person: &SubjectId| Task::new(scope, TaskKind::Sync, person.uuid(), DETAILS_LANE, now, now);
+    Ok(tx.enqueue(&people.iter().map(task).collect::<Vec<_>>())?)
 }
 
 /// A client for the API at this address.
@@ -257,7 +274,7 @@ async fn take_off(
 
 /// Opens the API key of a destination.
 pub(super) async fn credentials(services: &Services, destination: &Destination) -> Result<Credentials, Error> {
-    let scope = crate::domain::ids::ControllerScope::granted(destination.controller_id);
+    let scope = ControllerScope::granted(destination.controller_id);
     let keys = services.keys.of(scope).await?;
     let bytes = keys.open(
         "destinations",

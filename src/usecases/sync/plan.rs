@@ -5,8 +5,13 @@ use std::collections::hash_map::Entry;
 
 use crate::campaign_monitor::NewSubscriber;
 use crate::crypto::ControllerKeys;
+use crate::domain::consent::ConsentState;
 use crate::domain::consent::Standing;
-use crate::domain::ids::{ControllerScope, EventId, PolicyVersionId, PurposeId, SubjectId};
+use crate::domain::destination::OnExpiry;
+use crate::domain::event::{EventKind, Method};
+use crate::domain::ids::{
+    CampaignId, ControllerScope, DestinationId, EventId, FormId, NoticeId, PolicyVersionId, PurposeId, SubjectId,
+};
 use crate::domain::purpose::{Purpose, PurposeKind};
 use crate::domain::time::Timestamp;
 use crate::store::consents::Consent;
@@ -14,6 +19,7 @@ use crate::store::destinations::{Destination, DestinationList, DestinationState}
 use crate::store::former_lists::FormerList;
 use crate::store::{ReadTx, StoreError};
 
+use super::super::destination_fields::{FieldMap, maps_of};
 use super::super::record::Person;
 use super::super::{Error, Services};
 use super::row::subscriber;
@@ -46,10 +52,10 @@ pub struct Step {
     pub event: EventId,
     /// When the person last said yes to each purpose that holds them there, or that stands though they leave.
     pub given: Vec<(PurposeId, Timestamp)>,
-    /// Purposes kept there, now or before, for which the person's consent stands although they are to be taken off: a
-    /// list given up, processing restricted. Taking them off is then no stop.
+    /// Purposes kept there, now or before, that the person has not stopped although they are to be taken off: a list given
+    /// up, processing restricted, a consent that has run to its end. Taking them off is then no stop.
     pub standing: Vec<PurposeId>,
-    /// Whether the person's consent stands for a purpose kept on another list of the same client.
+    /// Whether a purpose is kept on another list of the same client that the person has not stopped.
     pub stays: bool,
     /// Whether we had brought about that the person is active there.
     pub was_active: bool,
@@ -66,7 +72,7 @@ impl Step {
     /// Whether the person is moved to *deleted* rather than unsubscribed. An unsubscribe reads as a stop of theirs, and on
     /// a list whose setting says so it ends every list of the client and puts the address on the suppression list
     /// (sections 5.6, 15.4). So it is for who has stopped all that is kept at that client. Whoever stays on another list of
-    /// it, or whose consent stands, is moved to *deleted*, which reaches this list alone and suppresses nothing (5.7). The
+    /// it, or who has not stopped, is moved to *deleted*, which reaches this list alone and suppresses nothing (5.7). The
     /// list's setting is not asked for: it may be changed there between the look and the act.
     ///
     /// The drawback (15.2): a file that somebody imports there by hand may bring a deleted person back to this list.
@@ -82,18 +88,27 @@ pub struct Common {
     destinations: Vec<Destination>,
     /// All purposes of the controller.
     pub purposes: Vec<Purpose>,
+    /// The custom fields beside the proof, by destination.
+    pub fields: HashMap<DestinationId, Vec<FieldMap>>,
     policies: HashMap<PolicyVersionId, String>,
+    languages: HashMap<NoticeId, String>,
+    sources: HashMap<String, String>,
 }
 
 impl Common {
     /// Reads it.
-    pub fn read(tx: &mut ReadTx<'_>, scope: ControllerScope, most_former: i64) -> Result<Self, StoreError> {
+    pub fn read(tx: &mut ReadTx<'_>, scope: ControllerScope, most_former: i64) -> Result<Self, Error> {
+        let destinations = tx.destinations(scope)?;
+        let fields = destinations.iter().map(|one| Ok((one.id, maps_of(one)?))).collect::<Result<_, Error>>()?;
         Ok(Self {
             lists: tx.destination_lists(scope)?,
             former: tx.former_lists(scope, most_former)?,
-            destinations: tx.destinations(scope)?,
+            destinations,
+            fields,
             purposes: tx.purposes(scope)?,
             policies: HashMap::new(),
+            languages: HashMap::new(),
+            sources: HashMap::new(),
         })
     }
 
@@ -127,8 +142,54 @@ impl Common {
     }
 }
 
+/// When and where a person last said yes.
+pub struct Yes {
+    /// To what.
+    pub purpose: PurposeId,
+    /// When.
+    pub at: Timestamp,
+    /// By which way.
+    pub method: Option<Method>,
+    /// Through what, as kind and id.
+    pub source: Option<String>,
+}
+
 /// What stands on record where an old stop of the person, for something else, keeps a consent that stands from a list.
 pub const HELD_BACK: &str = "off this list since before this consent; only a newer one brings them back there";
+
+impl Common {
+    /// The language of a notice.
+    pub fn language(&mut self, tx: &mut ReadTx<'_>, scope: ControllerScope, id: NoticeId) -> Result<&str, StoreError> {
+        match self.languages.entry(id) {
+            Entry::Occupied(known) => Ok(known.into_mut()),
+            Entry::Vacant(place) => Ok(place.insert(tx.notice(scope, id)?.wording.language)),
+        }
+    }
+
+    /// Where a yes came from, in words that name a form or a round and nobody: `form: footer`.
+    pub fn source(&mut self, tx: &mut ReadTx<'_>, scope: ControllerScope, yes: &Yes) -> Result<String, StoreError> {
+        let method = yes.method.map_or("", Method::name);
+        let Some(source) = &yes.source else { return Ok(method.to_owned()) };
+        if let Some(known) = self.sources.get(source) {
+            return Ok(known.clone());
+        }
+        let name = match source.split_once(':') {
+            Some(("form", id)) => id.parse::<FormId>().ok().map(|id| tx.form(scope, id).map(|form| form.name)),
+            Some(("campaign", id)) => {
+                id.parse::<CampaignId>().ok().map(|id| tx.campaign(scope, id).map(|one| one.name))
+            }
+            // A token's id is no news to anybody.
+            _ => None,
+        };
+        let words = match (name, source.split_once(':')) {
+            (Some(Ok(name)), Some((kind, _))) => format!("{kind}: {name}"),
+            (Some(Err(StoreError::NotFound)) | None, _) | (_, None) => method.to_owned(),
+            (Some(Err(error)), _) => return Err(error),
+        };
+        self.sources.insert(source.clone(), words.clone());
+        Ok(words)
+    }
+}
 
 /// People whose plans are read in one go: a connection for reading is held for so long.
 const AT_ONCE: usize = 100;
@@ -184,7 +245,7 @@ fn plan(
     // Which clients the person's consent stands at, by list.
     let stands: Vec<(String, String, String)> = places
         .iter()
-        .filter(|place| consents.iter().any(|c| known.stands(c, &place.purposes) || known.stands(c, &place.before)))
+        .filter(|place| consents.iter().any(|consent| known.spares(consent, place)))
         .map(|place| {
             let (base_url, client) = place.destination.client();
             (base_url.to_owned(), client.to_owned(), place.list_id.clone())
@@ -215,6 +276,19 @@ struct Known<'a> {
 }
 
 impl Known<'_> {
+    /// Whether a consent is for what is kept at a place, now or before, and the person has not stopped it: to be taken off
+    /// there in spite of it is no stop of theirs. See [`OnExpiry`] for a consent that has run to its end.
+    fn spares(&self, consent: &Consent, place: &Place) -> bool {
+        let concerns = place.purposes.contains(&consent.purpose_id) || place.before.contains(&consent.purpose_id);
+        let spared = match Standing::effective(&consent.standing(), self.now) {
+            ConsentState::Expired => place.destination.on_expiry == OnExpiry::Remove,
+            // Ended by the controller, or by a flaw.
+            ConsentState::Dormant | ConsentState::Terminated | ConsentState::Invalidated => true,
+            other => other.is_valid(),
+        };
+        concerns && spared && !self.suppressed.contains(&consent.purpose_id)
+    }
+
     /// Whether a consent is for one of these purposes, and holds.
     fn stands(&self, consent: &Consent, purposes: &[PurposeId]) -> bool {
         purposes.contains(&consent.purpose_id)
@@ -268,33 +342,28 @@ fn step(
     place: Place,
     stays: bool,
 ) -> Result<Option<Step>, Error> {
-    let Place { destination, list_id, purposes, before, state } = place;
     let Known { person, consents, now, .. } = *known;
-    let valid: Vec<&Consent> = consents.iter().filter(|consent| known.stands(consent, &purposes)).collect();
+    let valid: Vec<&Consent> = consents.iter().filter(|consent| known.stands(consent, &place.purposes)).collect();
     let wanted = !valid.is_empty() && !person.row.undeliverable && !person.row.restricted;
     let Some(event) = consents.iter().map(|consent| consent.event_id).max() else { return Ok(None) };
-    let state = state.as_ref();
+    let state = place.state.as_ref();
     let was_active = state.is_some_and(|state| state.active);
     // Nobody who was never brought there is taken off there.
     if !wanted && !was_active && state.is_none_or(|state| state.last_error.is_none()) {
         return Ok(None);
     }
-    let standing: Vec<&Consent> = if wanted {
-        Vec::new()
-    } else {
-        consents.iter().filter(|c| known.stands(c, &purposes) || known.stands(c, &before)).collect()
-    };
+    let standing: Vec<&Consent> =
+        if wanted { Vec::new() } else { consents.iter().filter(|consent| known.spares(consent, &place)).collect() };
     let mut yes = Vec::new();
     for consent in valid.iter().chain(&standing) {
-        yes.push((consent.purpose_id, given(tx, person, consent)?));
+        yes.push(given(tx, person, consent)?);
     }
-    let row = if wanted {
-        let newest = yes.iter().map(|(_, at)| *at).max().unwrap_or(now);
+    let newest = yes.iter().max_by_key(|yes| yes.at).filter(|_| wanted);
+    let row = newest.map(|newest| {
         let tracked = common.tracks(consents, now);
-        Some(subscriber(tx, common, person, &destination, &valid, tracked, newest)?)
-    } else {
-        None
-    };
+        subscriber(tx, common, person, &place.destination, &valid, tracked, newest)
+    });
+    let row = row.transpose()?;
     let mark = row.as_ref().map(|row| Ok::<_, Error>(person.key.mark("row", &serde_json::to_vec(row)?).to_vec()));
     let mark = mark.transpose()?;
     // One more purpose on the list, or one less, changes what is to be written there, and no event of the person tells.
@@ -306,33 +375,36 @@ fn step(
     }
     let left = |state: &DestinationState| !state.active && state.last_error.as_deref().is_none_or(|e| e == HELD_BACK);
     let reaches = |other: &DestinationState| {
-        other.list_id == list_id || (!other.set_aside && common.client_of(&other.list_id) == Some(destination.client()))
+        let client = Some(place.destination.client());
+        other.list_id == place.list_id || (!other.set_aside && common.client_of(&other.list_id) == client)
     };
     let stopped_by_us = known.states.iter().filter(|s| left(s) && reaches(s)).map(|s| s.synced_at).max();
     Ok(Some(Step {
-        list_id: list_id.clone(),
-        purposes,
         row,
         mark,
         event,
-        given: yes,
+        given: yes.iter().map(|yes| (yes.purpose, yes.at)).collect(),
         standing: standing.iter().map(|consent| consent.purpose_id).collect(),
         stays,
         was_active,
         set_aside: state.is_some_and(|state| state.set_aside),
         left_at: state.filter(|state| left(state)).map(|state| state.synced_at),
         stopped_by_us,
-        destination: destination.clone(),
+        destination: place.destination,
+        list_id: place.list_id,
+        purposes: place.purposes,
     }))
 }
 
 /// When the person last said yes.
-fn given(tx: &mut ReadTx<'_>, person: &Person, consent: &Consent) -> Result<Timestamp, Error> {
-    use crate::domain::event::EventKind;
-    let mut newest = Timestamp::from_micros(0);
+fn given(tx: &mut ReadTx<'_>, person: &Person, consent: &Consent) -> Result<Yes, Error> {
+    let purpose = consent.purpose_id;
+    let mut newest = Yes { purpose, at: Timestamp::from_micros(0), method: None, source: None };
     for kind in [EventKind::Given, EventKind::Renewed] {
-        if let Some(event) = tx.latest_event(person.scope, person.row.id, consent.purpose_id, kind)? {
-            newest = newest.max(event.at);
+        if let Some(event) = tx.latest_event(person.scope, person.row.id, purpose, kind)?
+            && event.at >= newest.at
+        {
+            newest = Yes { purpose, at: event.at, method: Some(event.method), source: event.source };
         }
     }
     Ok(newest)

@@ -1,15 +1,16 @@
 //! What is written about a person at a list: the proof of the consent in custom fields, and whether they may be tracked.
 
-use crate::campaign_monitor::{ConsentToTrack, FieldType, FieldValue, NewSubscriber, Zone};
+use crate::campaign_monitor::{ConsentToTrack, FieldError, FieldType, FieldValue, NewSubscriber, Zone};
 use crate::domain::ids::ControllerScope;
 use crate::domain::time::Timestamp;
 use crate::store::consents::Consent;
 use crate::store::destinations::Destination;
-use crate::store::{ReadTx, StoreError};
+use crate::store::ReadTx;
 
 use super::super::Error;
+use super::super::destination_fields::{cut, need_custom, written};
 use super::super::record::Person;
-use super::plan::Common;
+use super::plan::{Common, Yes};
 
 /// Custom fields that a list has for proof; keys that a list lacks are dropped there without a word (section 4.4).
 pub const CONSENT_DATE: &str = "ConsentDate";
@@ -19,16 +20,20 @@ pub const POLICY_VERSION: &str = "PolicyVersion";
 pub const PURPOSES: &str = "Purposes";
 /// The basis (PE-04).
 pub const BASIS: &str = "Basis";
+/// Where the newest yes came from: a form, a round, a site.
+pub const SOURCE: &str = "Source";
 
 /// The fields that every list is to have, and their types.
-pub const FIELDS: [(&str, FieldType); 4] = [
+pub const FIELDS: [(&str, FieldType); 5] = [
     (CONSENT_DATE, FieldType::Date),
     (POLICY_VERSION, FieldType::Text),
     (PURPOSES, FieldType::Text),
     (BASIS, FieldType::Text),
+    (SOURCE, FieldType::Text),
 ];
 
-/// The row that makes the person active there, with the proof in custom fields.
+/// The row that makes the person active there, with the proof in custom fields. `valid` is not empty; `newest` is the
+/// newest yes among them.
 pub fn subscriber(
     tx: &mut ReadTx<'_>,
     common: &mut Common,
@@ -36,10 +41,11 @@ pub fn subscriber(
     destination: &Destination,
     valid: &[&Consent],
     tracked: bool,
-    given_at: Timestamp,
+    newest: &Yes,
 ) -> Result<NewSubscriber, Error> {
+    let scope = person.scope;
     let policy = valid.iter().filter_map(|consent| consent.policy_version_id).max();
-    let policy = policy.map(|id| common.label(tx, person.scope, id).map(short)).transpose()?;
+    let policy = policy.map(|id| common.label(tx, scope, id).map(cut)).transpose()?;
     let known = &common.purposes;
     let names: Vec<&str> = known
         .iter()
@@ -48,14 +54,20 @@ pub fn subscriber(
         .collect();
     let unfit = |error: &dyn std::fmt::Display| Error::Internal(format!("a custom field does not fit: {error}"));
     let zone = Zone::named(&destination.time_zone).map_err(|e| unfit(&e))?;
-    let day = zone.day_of(given_at.micros()).map_err(|e| unfit(&e))?;
+    let day = zone.day_of(newest.at.micros()).map_err(|e| unfit(&e))?;
     let mut fields = vec![
         FieldValue::date(CONSENT_DATE, day).map_err(|e| unfit(&e))?,
-        FieldValue::text(PURPOSES, &short(&names.join(", "))).map_err(|e| unfit(&e))?,
+        FieldValue::text(PURPOSES, &cut(&names.join(", "))).map_err(|e| unfit(&e))?,
         FieldValue::text(BASIS, "consent").map_err(|e| unfit(&e))?,
+        text(POLICY_VERSION, policy.as_deref()).map_err(|e| unfit(&e))?,
+        text(SOURCE, Some(&cut(&common.source(tx, scope, newest)?))).map_err(|e| unfit(&e))?,
     ];
-    if let Some(policy) = policy {
-        fields.push(FieldValue::text(POLICY_VERSION, &policy).map_err(|e| unfit(&e))?);
+    let notice = valid.iter().find(|consent| consent.purpose_id == newest.purpose).and_then(|c| c.notice_id);
+    let language = notice.map(|id| common.language(tx, scope, id).map(str::to_owned)).transpose()?;
+    let maps = common.fields.get(&destination.id).map_or(&[][..], Vec::as_slice);
+    let custom = if need_custom(maps) { person.fields()? } else { None };
+    for map in maps {
+        fields.push(written(map, custom.as_ref(), language.as_deref()).map_err(|e| unfit(&e))?);
     }
     Ok(NewSubscriber {
         email_address: person.address.as_sent(),
@@ -66,9 +78,12 @@ pub fn subscriber(
     })
 }
 
-/// A custom field there holds 250 characters.
-fn short(text: &str) -> String {
-    text.chars().take(250).collect()
+/// A value, or none: what was there before is then emptied.
+fn text(name: &str, value: Option<&str>) -> Result<FieldValue, FieldError> {
+    match value.filter(|value| !value.is_empty()) {
+        Some(value) => FieldValue::text(name, value),
+        None => FieldValue::clear(name),
+    }
 }
 
 /// The rows that many people are to have on lists, made from what was read about them at once.
@@ -78,11 +93,11 @@ pub struct Rows {
 
 impl Rows {
     /// Reads what all of a controller's people have in common.
-    pub fn read(tx: &mut ReadTx<'_>, scope: ControllerScope, most_former: i64) -> Result<Self, StoreError> {
+    pub fn read(tx: &mut ReadTx<'_>, scope: ControllerScope, most_former: i64) -> Result<Self, Error> {
         Ok(Self { common: Common::read(tx, scope, most_former)? })
     }
 
-    /// A person's row on a list where these consents hold, the newest of which was given at this moment. All their
+    /// A person's row on a list where these consents hold, `newest` being the newest yes to one of them. All their
     /// `consents` say whether they may be tracked.
     #[allow(clippy::too_many_arguments, reason = "what a row is made of")]
     pub fn of(
@@ -92,10 +107,10 @@ impl Rows {
         destination: &Destination,
         consents: &[Consent],
         valid: &[&Consent],
-        given_at: Timestamp,
+        newest: &Yes,
         now: Timestamp,
     ) -> Result<NewSubscriber, Error> {
         let tracked = self.common.tracks(consents, now);
-        subscriber(tx, &mut self.common, person, destination, valid, tracked, given_at)
+        subscriber(tx, &mut self.common, person, destination, valid, tracked, newest)
     }
 }

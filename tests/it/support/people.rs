@@ -1,5 +1,7 @@
 //! People on record, put there through the rules rather than the door, for tests about what happens to them later.
 
+use std::time::Duration;
+
 use reconsent::domain::consent::{Act, Command};
 use reconsent::domain::email::EmailAddress;
 use reconsent::domain::event::{EventKind, Method};
@@ -45,6 +47,24 @@ impl TestApp {
 
     /// Somebody on record asks for a purpose by a form, and confirms it by the link in the mail.
     pub async fn confirming(&self, address: &str, purpose: &str, notice: &str, policy_version: &str) {
+        let ask = Command::Request { until: self.services.clock.now().plus(Duration::from_secs(3600)) };
+        self.says_yes(address, purpose, notice, policy_version, &[ask], Act::ConfirmedByLink).await;
+    }
+
+    /// Somebody whose consent stands says yes again, by the link of a mail that asked.
+    pub async fn renewing(&self, address: &str, purpose: &str, notice: &str, policy_version: &str) {
+        self.says_yes(address, purpose, notice, policy_version, &[], Act::AnsweredByLink).await;
+    }
+
+    async fn says_yes(
+        &self,
+        address: &str,
+        purpose: &str,
+        notice: &str,
+        policy_version: &str,
+        before: &[Command],
+        act: Act,
+    ) {
         let subject = self.subject_of(address).await;
         let purpose: PurposeId = purpose.parse().expect("a purpose's id");
         let (services, scope, now) = (self.services.clone(), self.scope, self.services.clock.now());
@@ -54,13 +74,13 @@ impl TestApp {
             policy_version: Some(policy_version.parse().expect("a policy version's id")),
             ..Occasion::plain(now, Method::ConfirmLink, None)
         };
-        let house = services.clone();
+        let (house, before) = (services.clone(), before.to_vec());
         let wrote = services.store.write(subject.uuid(), move |tx: &mut WriteTx<'_>| {
             let person = Person::open(scope, &keys, tx.lock_subject(scope, subject)?)?;
-            let ask = Command::Request { until: now.plus(std::time::Duration::from_secs(3600)) };
-            apply(tx, house.ids.as_ref(), &keys, &person, purpose, ask, &occasion)?;
-            let give = Command::Give { act: Act::ConfirmedByLink, terms: tx.purpose(scope, purpose)?.terms(now) };
-            apply(tx, house.ids.as_ref(), &keys, &person, purpose, give, &occasion)?;
+            let give = Command::Give { act, terms: tx.purpose(scope, purpose)?.terms(now) };
+            for command in before.iter().copied().chain([give]) {
+                apply(tx, house.ids.as_ref(), &keys, &person, purpose, command, &occasion)?;
+            }
             Ok::<_, Error>(())
         });
         wrote.await.expect("the yes is recorded");

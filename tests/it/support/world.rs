@@ -73,6 +73,7 @@ impl World {
                 CustomFieldSeed::text("PolicyVersion"),
                 CustomFieldSeed::text("Purposes"),
                 CustomFieldSeed::text("Basis"),
+                CustomFieldSeed::text("Source"),
             ],
             ..ListSeed::default()
         };
