@@ -204,7 +204,7 @@ enum Shape {
 }
 
 /// The metrics of the service. Labels come from closed sets only: outcomes, kinds, route templates, status codes.
-const METRICS: [(Shape, &str, &str); 8] = [
+const METRICS: [(Shape, &str, &str); 9] = [
     (Shape::Histogram, COMMIT_BATCH_CALLS, "Calls in one commit."),
     (Shape::Gauge, "reconsent_write_queue_depth", "Calls that wait for a writer."),
     (Shape::Counter, "reconsent_mails_total", "Mails by outcome of their hand-over."),
@@ -215,6 +215,11 @@ const METRICS: [(Shape, &str, &str); 8] = [
         "Rows of the outbox by kind and state; 10001 stands for any number beyond 10000.",
     ),
     (Shape::Counter, "reconsent_sync_total", "Changes brought to the provider, by outcome."),
+    (
+        Shape::Gauge,
+        "reconsent_sync_lag_seconds",
+        "Age of the oldest change that waits to be brought to the provider; 0 when none does.",
+    ),
     (Shape::Counter, "reconsent_http_requests_total", "Requests by route template and status."),
     (Shape::Counter, "reconsent_key_alarms_total", "Alarms about keys: wrong_key, canary_opened."),
 ];

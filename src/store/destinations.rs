@@ -199,6 +199,9 @@ impl ReadTx<'_> {
         people: &[SubjectId],
     ) -> Result<Vec<SubjectId>, StoreError> {
         use destination_states::dsl as t;
+        if people.is_empty() {
+            return Ok(Vec::new());
+        }
         let wanted = people.iter().map(|person| (scope.controller(), *person));
         Ok(
             on!(self.conn, c => t::destination_states.filter(among(t::controller_id, t::subject_id, wanted)).filter(t::active.eq(true))

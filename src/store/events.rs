@@ -112,6 +112,18 @@ impl ReadTx<'_> {
             .select((t::subject_id, t::at, t::method, t::source)).load(c))?)
     }
 
+    /// An event of a person, if it is there.
+    pub fn event(
+        &mut self,
+        scope: ControllerScope,
+        subject: SubjectId,
+        id: EventId,
+    ) -> Result<Option<StoredEvent>, StoreError> {
+        use consent_events::dsl as t;
+        Ok(on!(self.conn, c => t::consent_events.find((scope.controller(), id)).filter(t::subject_id.eq(subject))
+            .select(StoredEvent::as_select()).first(c).optional())?)
+    }
+
     /// When each of these people last said yes to a purpose.
     pub fn given_at(
         &mut self,

@@ -147,11 +147,36 @@ static OUTBOX_COUNTS: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
+#[derive(QueryableByName)]
+struct Oldest {
+    #[diesel(sql_type = BigInt)]
+    created_at: i64,
+}
+
+/// The first of each state along `outbox_sync_age`, which is for this kind alone: its number has to stand in the text.
+static OLDEST_SYNC: LazyLock<String> = LazyLock::new(|| {
+    let one = |state: TaskState| {
+        let (kind, state) = (TaskKind::Sync.code(), state.code());
+        format!(
+            "SELECT created_at FROM (SELECT created_at FROM outbox WHERE kind = {kind} AND state = {state} \
+             ORDER BY created_at LIMIT 1) AS oldest_{state}"
+        )
+    };
+    [TaskState::Queued, TaskState::Claimed].map(one).join(" UNION ALL ")
+});
+
 impl ReadTx<'_> {
     /// Work by kind and state over all controllers, for metrics: exact as far as [`COUNTED`], so that a long queue costs
     /// no more than that. What there is none of is not listed.
     pub fn outbox_counts(&mut self) -> Result<Vec<OutboxCount>, StoreError> {
         Ok(on!(self.conn, c => diesel::sql_query(OUTBOX_COUNTS.as_str()).load(c))?)
+    }
+
+    /// Since when the oldest work for destinations waits or is under way, over all controllers; none: there is none. What
+    /// is parked waits for a person and is not counted.
+    pub fn oldest_sync(&mut self) -> Result<Option<Timestamp>, StoreError> {
+        let oldest: Vec<Oldest> = on!(self.conn, c => diesel::sql_query(OLDEST_SYNC.as_str()).load(c))?;
+        Ok(oldest.iter().map(|oldest| Timestamp::from_micros(oldest.created_at)).min())
     }
 
     /// A task, if it is still there.

@@ -49,6 +49,7 @@ pub mod sync;
 pub mod tokens;
 pub mod upkeep;
 pub mod webhook;
+pub mod whereabouts;
 pub mod withdraw;
 
 use std::sync::Arc;

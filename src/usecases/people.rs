@@ -12,7 +12,6 @@ use crate::domain::name::DisplayName;
 use crate::domain::purpose::Purpose;
 use crate::domain::time::Timestamp;
 use crate::store::consents::Consent;
-use crate::store::destinations::DestinationState;
 use crate::store::events::StoredEvent;
 use crate::store::mails::Mail;
 use crate::store::policies::PolicyVersion;
@@ -23,6 +22,7 @@ use crate::store::{ReadTx, StoreError, WriteTx};
 use super::once::Asker;
 use super::permission::fingerprints;
 use super::record::Person;
+use super::whereabouts::{Whereabouts, whereabouts};
 use super::{Error, Services};
 
 /// By what a person is named.
@@ -107,8 +107,8 @@ pub struct KnownPerson {
     pub suppressions: Vec<Suppression>,
     /// All purposes of the controller, to name those of suppressions.
     pub purposes: Vec<Purpose>,
-    /// What was last brought about at each list.
-    pub destinations: Vec<DestinationState>,
+    /// Where they stand at the destinations.
+    pub destinations: Whereabouts,
 }
 
 /// A fact of the history with what belongs to it. Holds personal data and does not print.
@@ -172,16 +172,16 @@ fn known(
     now: Timestamp,
 ) -> Result<KnownPerson, Error> {
     let purposes = tx.purposes(scope)?;
-    let stances = tx
-        .consents_of(scope, row.id)?
-        .into_iter()
+    let consents = tx.consents_of(scope, row.id)?;
+    let stances = consents
+        .iter()
+        .cloned()
         .filter_map(|consent| {
             let purpose = purposes.iter().find(|purpose| purpose.id == consent.purpose_id)?.clone();
             let effective = consent.standing().effective(now);
             Some(Stance { purpose, consent, effective })
         })
         .collect();
-    let destinations = tx.destination_states(scope, row.id)?;
     let mut person = KnownPerson {
         row,
         address: None,
@@ -190,7 +190,7 @@ fn known(
         stances,
         suppressions: Vec::new(),
         purposes,
-        destinations,
+        destinations: Whereabouts::default(),
     };
     if person.row.erased_at.is_none() {
         let opened = Person::open(scope, keys, person.row.clone())?;
@@ -199,6 +199,7 @@ fn known(
         person.fields = opened.fields()?;
         person.address = Some(opened.address);
     }
+    person.destinations = whereabouts(tx, scope, &person.row, &consents, &person.suppressions, now)?;
     Ok(person)
 }
 

@@ -70,9 +70,9 @@ pub(super) async fn round(worker: &Worker) -> Result<(), Error> {
         }
     }
     forget_old(services).await?;
-    let counts = services
+    let (counts, oldest_sync) = services
         .store
-        .read(|tx: &mut ReadTx<'_>| tx.outbox_counts())
+        .read(|tx: &mut ReadTx<'_>| Ok((tx.outbox_counts()?, tx.oldest_sync()?)))
         .await
         .map_err(|error: StoreError| Error::from(error))?;
     for kind in TaskKind::ALL {
@@ -83,6 +83,8 @@ pub(super) async fn round(worker: &Worker) -> Result<(), Error> {
             metrics::gauge!("reconsent_outbox_depth", "kind" => kind.name(), "state" => state.name()).set(rows as f64);
         }
     }
+    let lag = oldest_sync.map_or(0, |oldest| services.clock.now().micros().saturating_sub(oldest.micros()));
+    metrics::gauge!("reconsent_sync_lag_seconds").set(lag.max(0) as f64 / 1_000_000.0);
     metrics::gauge!("reconsent_write_queue_depth").set(services.store.write_queue_depth() as f64);
     Ok(())
 }

@@ -412,6 +412,7 @@ CREATE TABLE outbox ( -- durable work that must follow a commit (R-40)
     PRIMARY KEY (controller_id, kind, reference)
 );
 CREATE INDEX outbox_due ON outbox (state, kind, controller_id, lane, due_at);
+CREATE INDEX outbox_sync_age ON outbox (state, created_at) WHERE kind = 2; -- how old the oldest work for destinations is
 
 CREATE TABLE destinations (
     controller_id BLOB NOT NULL REFERENCES controllers (id),

@@ -17,10 +17,12 @@ use crate::domain::time::Timestamp;
 use crate::http::auth::{For, Subjects};
 use crate::http::extract::{ApiJson, path_id};
 use crate::http::problem::{Problem, ProblemBody};
+use crate::store::outbox::Task;
 use crate::store::suppressions::EVERY_PURPOSE;
 use crate::usecases::once::Asker;
 use crate::usecases::people::{KnownPerson, Stance, search_person, show_person};
 use crate::usecases::staff_stop::{StopOrder, Stopped, stop_subject};
+use crate::usecases::whereabouts::{OnList, Whereabouts};
 use crate::usecases::{Error, Services};
 
 /// Whom to look for.
@@ -62,8 +64,10 @@ pub struct SubjectView {
     pub purposes: Vec<StanceView>,
     /// Why the address is on the "never mail" list.
     pub suppressions: Vec<SuppressedFor>,
-    /// What was last brought about at each list of the destination.
+    /// Each list of the destinations that the person is to be on or is on record at.
     pub destinations: Vec<ListStateView>,
+    /// The work to bring the person in step there, if some waits.
+    pub sync: Option<SyncView>,
 }
 
 /// Where a person stands towards a purpose.
@@ -118,17 +122,74 @@ pub struct SuppressedFor {
     pub lifted_at: Option<String>,
 }
 
-/// How a person stands at a list of the destination.
+/// How a person stands at a list of a destination.
 #[derive(Serialize, ToSchema)]
 pub struct ListStateView {
+    /// The destination's id; null when it is not known any more.
+    pub destination_id: Option<String>,
     /// The list there.
     pub list_id: String,
-    /// Active there, or about to be.
+    /// The short names of the purposes kept on it that hold for the person.
+    pub purposes: Vec<String>,
+    /// Whether the person is to be active there.
+    pub wanted: bool,
+    /// Active there as last brought about, or about to be.
     pub active: bool,
-    /// Since when.
-    pub synced_at: String,
+    /// Since when; null when nothing was brought about yet.
+    pub synced_at: Option<String>,
+    /// The newest consent event that this brought about.
+    pub event_id: Option<String>,
+    /// What that event was.
+    pub event: Option<String>,
+    /// When that event was.
+    pub event_at: Option<String>,
     /// What went wrong last.
     pub last_error: Option<String>,
+}
+
+/// Work to bring a person in step.
+#[derive(Serialize, ToSchema)]
+pub struct SyncView {
+    /// `queued`, `claimed` (under way) or `parked` (a person has to look).
+    pub state: String,
+    /// Since when it waits.
+    pub since: String,
+    /// When it is tried next, or was to be.
+    pub due_at: String,
+    /// Attempts so far.
+    pub attempts: i32,
+    /// What went wrong last.
+    pub last_error: Option<String>,
+}
+
+impl ListStateView {
+    fn of(purposes: &[Purpose], list: OnList) -> Self {
+        let state = list.state.as_ref();
+        Self {
+            destination_id: list.destination.map(|id| id.to_string()),
+            purposes: list.purposes.iter().map(|id| purpose_slug(purposes, *id)).collect(),
+            wanted: list.wanted,
+            active: state.is_some_and(|state| state.active),
+            synced_at: state.map(|state| state.synced_at.to_string()),
+            event_id: state.map(|state| state.event_id.to_string()),
+            event: list.event.as_ref().map(|event| event.kind.to_string()),
+            event_at: list.event.as_ref().map(|event| event.at.to_string()),
+            last_error: state.and_then(|state| state.last_error.clone()),
+            list_id: list.list_id,
+        }
+    }
+}
+
+impl From<Task> for SyncView {
+    fn from(task: Task) -> Self {
+        Self {
+            state: task.state.to_string(),
+            since: task.created_at.to_string(),
+            due_at: task.due_at.to_string(),
+            attempts: task.attempts,
+            last_error: task.last_error,
+        }
+    }
 }
 
 /// A purpose's short name, as views write it.
@@ -181,12 +242,8 @@ impl From<KnownPerson> for SubjectView {
             created_at: entry.created_at.to_string(),
             lifted_at: text(entry.lifted_at),
         });
-        let destinations = person.destinations.into_iter().map(|state| ListStateView {
-            list_id: state.list_id,
-            active: state.active,
-            synced_at: state.synced_at.to_string(),
-            last_error: state.last_error,
-        });
+        let Whereabouts { lists, work } = person.destinations;
+        let destinations = lists.into_iter().map(|list| ListStateView::of(&person.purposes, list));
         Self {
             id: person.row.id.to_string(),
             email: person.address.as_ref().map(EmailAddress::as_sent),
@@ -199,6 +256,7 @@ impl From<KnownPerson> for SubjectView {
             purposes: person.stances.into_iter().map(StanceView::from).collect(),
             suppressions: suppressions.collect(),
             destinations: destinations.collect(),
+            sync: work.map(SyncView::from),
         }
     }
 }

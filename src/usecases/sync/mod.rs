@@ -3,6 +3,7 @@
 //! merged, order is kept, and a withdrawal overtakes an add that has not been made yet. Adds of many people are made in
 //! one call ([`sync_people`]); whoever is taken off is taken off alone.
 
+mod common;
 mod many;
 mod outcome;
 mod plan;
@@ -24,8 +25,9 @@ use crate::store::destinations::{Destination, DestinationState};
 use crate::store::outbox::Task;
 
 use super::{Error, Services};
+pub(super) use common::Yes;
 pub use many::{Together, sync_people};
-pub(super) use plan::{Yes, stood_for};
+pub(super) use plan::stood_for;
 use plan::{HELD_BACK, Plan, Step};
 pub(super) use row::{FIELDS, Rows};
 pub(super) use visit::{Visit, Wait};

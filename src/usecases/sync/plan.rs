@@ -1,27 +1,19 @@
 //! What is to be done at each list for one person, read from the record.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-
 use crate::campaign_monitor::NewSubscriber;
 use crate::crypto::ControllerKeys;
-use crate::domain::consent::ConsentState;
-use crate::domain::consent::Standing;
+use crate::domain::consent::{ConsentState, Standing};
 use crate::domain::destination::OnExpiry;
-use crate::domain::event::{EventKind, Method};
-use crate::domain::ids::{
-    CampaignId, ControllerScope, DestinationId, EventId, FormId, NoticeId, PolicyVersionId, PurposeId, SubjectId,
-};
-use crate::domain::purpose::{Purpose, PurposeKind};
+use crate::domain::ids::{ControllerScope, EventId, PurposeId, SubjectId};
 use crate::domain::time::Timestamp;
 use crate::store::consents::Consent;
-use crate::store::destinations::{Destination, DestinationList, DestinationState};
+use crate::store::destinations::{Destination, DestinationState};
 use crate::store::former_lists::FormerList;
 use crate::store::{ReadTx, StoreError};
 
-use super::super::destination_fields::{FieldMap, maps_of};
 use super::super::record::Person;
 use super::super::{Error, Services};
+use super::common::{Common, given};
 use super::row::subscriber;
 
 /// One person, and what is to be done at each list.
@@ -81,115 +73,8 @@ impl Step {
     }
 }
 
-/// What all people of a controller have in common, read once for many.
-pub struct Common {
-    lists: Vec<DestinationList>,
-    former: Vec<FormerList>,
-    destinations: Vec<Destination>,
-    /// All purposes of the controller.
-    pub purposes: Vec<Purpose>,
-    /// The custom fields beside the proof, by destination.
-    pub fields: HashMap<DestinationId, Vec<FieldMap>>,
-    policies: HashMap<PolicyVersionId, String>,
-    languages: HashMap<NoticeId, String>,
-    sources: HashMap<String, String>,
-}
-
-impl Common {
-    /// Reads it.
-    pub fn read(tx: &mut ReadTx<'_>, scope: ControllerScope, most_former: i64) -> Result<Self, Error> {
-        let destinations = tx.destinations(scope)?;
-        let fields = destinations.iter().map(|one| Ok((one.id, maps_of(one)?))).collect::<Result<_, Error>>()?;
-        Ok(Self {
-            lists: tx.destination_lists(scope)?,
-            former: tx.former_lists(scope, most_former)?,
-            destinations,
-            fields,
-            purposes: tx.purposes(scope)?,
-            policies: HashMap::new(),
-            languages: HashMap::new(),
-            sources: HashMap::new(),
-        })
-    }
-
-    /// Whether these consents let a person be tracked.
-    pub fn tracks(&self, consents: &[Consent], now: Timestamp) -> bool {
-        let mut tracking = self.purposes.iter().filter(|purpose| purpose.kind == PurposeKind::Tracking);
-        tracking.any(|purpose| {
-            consents.iter().any(|c| c.purpose_id == purpose.id && c.standing().effective(now).is_valid())
-        })
-    }
-
-    /// The client that a list belongs to, by where its API is and its id there.
-    fn client_of(&self, list_id: &str) -> Option<(&str, &str)> {
-        let kept = self.lists.iter().map(|list| (&list.list_id, list.destination_id));
-        let mut known = kept.chain(self.former.iter().map(|list| (&list.list_id, list.destination_id)));
-        let (_, destination) = known.find(|(known, _)| *known == list_id)?;
-        self.destinations.iter().find(|d| d.id == destination).map(Destination::client)
-    }
-
-    /// A policy version's label.
-    pub fn label(
-        &mut self,
-        tx: &mut ReadTx<'_>,
-        scope: ControllerScope,
-        id: PolicyVersionId,
-    ) -> Result<&str, StoreError> {
-        match self.policies.entry(id) {
-            Entry::Occupied(known) => Ok(known.into_mut()),
-            Entry::Vacant(place) => Ok(place.insert(tx.policy_version(scope, id)?.label)),
-        }
-    }
-}
-
-/// When and where a person last said yes.
-pub struct Yes {
-    /// To what.
-    pub purpose: PurposeId,
-    /// When.
-    pub at: Timestamp,
-    /// By which way.
-    pub method: Option<Method>,
-    /// Through what, as kind and id.
-    pub source: Option<String>,
-}
-
 /// What stands on record where an old stop of the person, for something else, keeps a consent that stands from a list.
 pub const HELD_BACK: &str = "off this list since before this consent; only a newer one brings them back there";
-
-impl Common {
-    /// The language of a notice.
-    pub fn language(&mut self, tx: &mut ReadTx<'_>, scope: ControllerScope, id: NoticeId) -> Result<&str, StoreError> {
-        match self.languages.entry(id) {
-            Entry::Occupied(known) => Ok(known.into_mut()),
-            Entry::Vacant(place) => Ok(place.insert(tx.notice(scope, id)?.wording.language)),
-        }
-    }
-
-    /// Where a yes came from, in words that name a form or a round and nobody: `form: footer`.
-    pub fn source(&mut self, tx: &mut ReadTx<'_>, scope: ControllerScope, yes: &Yes) -> Result<String, StoreError> {
-        let method = yes.method.map_or("", Method::name);
-        let Some(source) = &yes.source else { return Ok(method.to_owned()) };
-        if let Some(known) = self.sources.get(source) {
-            return Ok(known.clone());
-        }
-        let name = match source.split_once(':') {
-            Some(("form", id)) => id.parse::<FormId>().ok().map(|id| tx.form(scope, id).map(|form| form.name)),
-            Some(("campaign", id)) => {
-                id.parse::<CampaignId>().ok().map(|id| tx.campaign(scope, id).map(|one| one.name))
-            }
-            // A token's id is no news to anybody.
-            _ => None,
-        };
-        let words = match (name, source.split_once(':')) {
-            (Some(Ok(name)), Some((kind, _))) => format!("{kind}: {name}"),
-            (Some(Err(StoreError::NotFound)) | None, _) | (_, None) => method.to_owned(),
-            (Some(Err(error)), _) => return Err(error),
-        };
-        self.sources.insert(source.clone(), words.clone());
-        Ok(words)
-    }
-}
 
 /// People whose plans are read in one go: a connection for reading is held for so long.
 const AT_ONCE: usize = 100;
@@ -394,18 +279,4 @@ fn step(
         list_id: place.list_id,
         purposes: place.purposes,
     }))
-}
-
-/// When the person last said yes.
-fn given(tx: &mut ReadTx<'_>, person: &Person, consent: &Consent) -> Result<Yes, Error> {
-    let purpose = consent.purpose_id;
-    let mut newest = Yes { purpose, at: Timestamp::from_micros(0), method: None, source: None };
-    for kind in [EventKind::Given, EventKind::Renewed] {
-        if let Some(event) = tx.latest_event(person.scope, person.row.id, purpose, kind)?
-            && event.at >= newest.at
-        {
-            newest = Yes { purpose, at: event.at, method: Some(event.method), source: event.source };
-        }
-    }
-    Ok(newest)
 }

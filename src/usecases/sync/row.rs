@@ -3,14 +3,14 @@
 use crate::campaign_monitor::{ConsentToTrack, FieldError, FieldType, FieldValue, NewSubscriber, Zone};
 use crate::domain::ids::ControllerScope;
 use crate::domain::time::Timestamp;
+use crate::store::ReadTx;
 use crate::store::consents::Consent;
 use crate::store::destinations::Destination;
-use crate::store::ReadTx;
 
 use super::super::Error;
 use super::super::destination_fields::{cut, need_custom, written};
 use super::super::record::Person;
-use super::plan::{Common, Yes};
+use super::common::{Common, Yes};
 
 /// Custom fields that a list has for proof; keys that a list lacks are dropped there without a word (section 4.4).
 pub const CONSENT_DATE: &str = "ConsentDate";

@@ -99,7 +99,7 @@ both_engines! {
 
         finish(&resealing(&app).await).await;
         let kept = vec![(KeyedRows::People, 0), (KeyedRows::Destinations, 0), (KeyedRows::Imports, 0),
-            (KeyedRows::ImportPieces, 0), (KeyedRows::KeptAnswers, 1)];
+            (KeyedRows::ImportPieces, 0), (KeyedRows::KeptAnswers, 1), (KeyedRows::Findings, 0)];
         assert_eq!(retire(&app, KeyUse::Data, 1).await, Err(StillNeeded::Rows(kept)));
         app.clock.advance_days(2);
         forget_old(&app.services).await.unwrap();

@@ -3,6 +3,7 @@
 mod fields;
 mod histories;
 mod lists;
+mod state;
 
 use reconsent::sandbox::campaign_monitor::State;
 use serde_json::{Value, json};
