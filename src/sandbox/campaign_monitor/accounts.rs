@@ -52,7 +52,7 @@ pub(super) fn clients(world: &World, scope: &Scope) -> Answer {
         .clients
         .values()
         .filter(|client| match scope {
-            Scope::Account => true,
+            Scope::Account | Scope::Granted(_) => true,
             Scope::Client(own) => *own == client.id,
         })
         .map(|client| json!({"ClientID": client.id, "Name": client.name}))

@@ -6,7 +6,7 @@
 use super::call::{Address, Call, Reply};
 use super::desk::Desk;
 use super::error::ApiError;
-use super::{accounts, custom_fields, importing, lists, subscribers, webhooks};
+use super::{accounts, custom_fields, importing, lists, oauth, subscribers, webhooks};
 use data_encoding::BASE64;
 use jiff::Timestamp;
 use serde_json::json;
@@ -15,6 +15,8 @@ use serde_json::json;
 pub(super) enum Scope {
     Account,
     Client(String),
+    /// What somebody allowed an app.
+    Granted(Vec<String>),
 }
 
 /// What an access token does when presented.
@@ -37,14 +39,14 @@ pub(super) fn answer(
     if matches!(address, Address::Foreign) {
         return Err(ApiError::not_found());
     }
-    let scope = authenticate(desk, authorization)?;
+    let scope = authenticate(desk, authorization, now)?;
     match address {
         Address::Api(call) => route(desk, &call, &scope, now),
         Address::Unknown | Address::Foreign => Err(ApiError::not_found()),
     }
 }
 
-fn authenticate(desk: &Desk, authorization: Option<&str>) -> Result<Scope, ApiError> {
+fn authenticate(desk: &Desk, authorization: Option<&str>, now: Timestamp) -> Result<Scope, ApiError> {
     let refused = || ApiError::new(401, 100, "Invalid API Key");
     let (scheme, value) = authorization.and_then(|header| header.split_once(' ')).ok_or_else(refused)?;
     if scheme.eq_ignore_ascii_case("bearer") {
@@ -52,7 +54,7 @@ fn authenticate(desk: &Desk, authorization: Option<&str>) -> Result<Scope, ApiEr
             Some(TokenState::Valid) => Ok(Scope::Account),
             Some(TokenState::Expired) => Err(ApiError::new(401, 121, "Expired OAuth Token")),
             Some(TokenState::Revoked) => Err(ApiError::new(401, 122, "Revoked OAuth Token")),
-            None => Err(ApiError::new(401, 120, "Invalid OAuth Token")),
+            None => desk.world.oauth.present(value.trim(), now).map(Scope::Granted),
         };
     }
     let key = Some(value.trim())
@@ -89,6 +91,9 @@ impl Scope {
 
 fn route(desk: &mut Desk, call: &Call, scope: &Scope, now: Timestamp) -> Result<Reply, ApiError> {
     let path: Vec<&str> = call.path.iter().map(String::as_str).collect();
+    if let Scope::Granted(scopes) = scope {
+        oauth::permits(scopes, &call.method, &path)?;
+    }
     match path.as_slice() {
         ["clients", id, ..] => {
             scope.allows_client(id)?;

@@ -3,7 +3,7 @@
 //! Promises: queued adds, Code 210 with partial success, suppression, consent to track per client, the
 //! client's time zone, unsigned batched webhooks that echo the caller's own writes, and faults on
 //! demand, each as the contract describes it. With a folder the state survives a restart.
-//! Leaves out: OAuth exchange, XML, campaigns, transactional mail; segments are always empty.
+//! Leaves out: XML, campaigns, transactional mail; segments are always empty.
 
 mod accounts;
 mod answer;
@@ -23,6 +23,8 @@ mod fields;
 mod importing;
 mod lists;
 mod model;
+mod oauth;
+mod oauth_pages;
 mod orders;
 mod pages;
 mod people;
@@ -53,6 +55,7 @@ pub use delivery::WebhookDelivery;
 pub use fault_text::{FAULT_RULES, FaultRuleError};
 pub use faults::{Fault, FaultKind, FaultRule, Faults, StandingRule, Turn};
 pub use model::{State, UnsubscribeSetting};
+pub use oauth::OauthAppSeed;
 pub use person::PersonAct;
 pub use request_log::LoggedRequest;
 pub use seed::{ClientSeed, CustomFieldSeed, ListSeed};
@@ -104,6 +107,7 @@ impl Emulator {
         let mut world =
             seed::world(&settings.account_key, &settings.account_time_zone, &settings.clients, &settings.lists, known)?;
         world.whole_minutes = settings.whole_minutes;
+        world.oauth.register(settings.oauth_apps);
         let desk = Desk::new(world, settings.tokens, settings.add_delay);
         let shared = Arc::new(Shared::new(desk));
         let snapshot = Arc::new(Mutex::new(snapshot));

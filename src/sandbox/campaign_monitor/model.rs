@@ -200,6 +200,8 @@ pub(super) struct World {
     pub(super) whole_minutes: bool,
     #[serde(skip)]
     pub(super) fired: Vec<Fired>,
+    #[serde(default)]
+    pub(super) oauth: super::oauth::Book,
 }
 
 impl World {

@@ -91,6 +91,7 @@ pub(super) fn world(
         lists: BTreeMap::new(),
         whole_minutes: true,
         fired: Vec::new(),
+        oauth: Default::default(),
     });
     if !account_key.is_empty() {
         account_key.clone_into(&mut world.account_key);

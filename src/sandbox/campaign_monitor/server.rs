@@ -10,6 +10,7 @@ use super::control;
 use super::delivery;
 use super::desk::Shared;
 use super::faults::FaultKind;
+use super::oauth_pages;
 use crate::sandbox::web::BODY_LIMIT;
 use actix_web::http::header;
 use actix_web::web::{self, Bytes, Data, ServiceConfig};
@@ -22,6 +23,7 @@ pub(super) fn routes(config: &mut ServiceConfig, shared: &Arc<Shared>, client: &
         .app_data(Data::new(client.clone()))
         .app_data(web::PayloadConfig::new(BODY_LIMIT))
         .configure(control::routes)
+        .configure(oauth_pages::routes)
         .default_service(web::to(api_call));
 }
 
@@ -40,7 +42,9 @@ async fn api_call(
         Some(kind) => struck(kind, &shared, &client, &request, &body).await,
     };
     let pretty = uri.query().is_some_and(|query| query.to_lowercase().contains("pretty=true"));
-    shared.log.note(at, method, full, body.to_vec(), (answer.status, answer.code));
+    // A form for tokens is all credentials, and none is kept in the log.
+    let kept = if oauth_pages::is_token_call(method, uri.path()) { Vec::new() } else { body.to_vec() };
+    shared.log.note(at, method, full, kept, (answer.status, answer.code));
     answer.into_response(pretty)
 }
 
@@ -79,6 +83,10 @@ async fn struck(
 async fn applied(shared: &Shared, client: &reqwest::Client, request: &HttpRequest, body: &Bytes) -> Answer {
     let method = request.method().as_str();
     let uri = request.uri();
+    if oauth_pages::is_token_call(method, uri.path()) {
+        let (status, body) = oauth_pages::token(shared, body);
+        return Answer::json(status, body);
+    }
     let address = Call::address(method, uri.path(), uri.query().unwrap_or_default(), body.to_vec());
     let authorization = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let result = shared.work(method != "GET", |desk, now| api::answer(desk, address, authorization, now));

@@ -3,6 +3,7 @@
 use super::Emulator;
 use super::api::TokenState;
 use super::delivery::WebhookDelivery;
+use super::oauth::OauthAppSeed;
 use super::seed::{ClientSeed, ListSeed};
 use std::collections::BTreeMap;
 use std::io;
@@ -24,6 +25,8 @@ pub struct EmulatorSettings {
     pub account_time_zone: String,
     /// Access tokens and what they do.
     pub tokens: BTreeMap<String, TokenState>,
+    /// Apps that may ask for access.
+    pub oauth_apps: Vec<OauthAppSeed>,
     /// Clients to start with.
     pub clients: Vec<ClientSeed>,
     /// Lists to start with.
@@ -44,6 +47,7 @@ impl Default for EmulatorSettings {
             account_key: String::new(),
             account_time_zone: "UTC".to_owned(),
             tokens: BTreeMap::new(),
+            oauth_apps: Vec::new(),
             clients: Vec::new(),
             lists: Vec::new(),
             add_delay: Duration::from_millis(500),
@@ -91,6 +95,12 @@ impl EmulatorSettings {
     /// An access token and what it does.
     pub fn token(mut self, token: impl Into<String>, state: TokenState) -> Self {
         self.tokens.insert(token.into(), state);
+        self
+    }
+
+    /// An app that may ask for access.
+    pub fn oauth_app(mut self, app: OauthAppSeed) -> Self {
+        self.oauth_apps.push(app);
         self
     }
 
