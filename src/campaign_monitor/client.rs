@@ -27,6 +27,7 @@ use super::wait;
 pub struct Client {
     http: reqwest::Client,
     root: Url,
+    oauth: Url,
     max_response: usize,
 }
 
@@ -44,7 +45,8 @@ impl Client {
             .pool_max_idle_per_host(4)
             .build()
             .map_err(|error| SettingsError::Http(causes(&error)))?;
-        Ok(Self { http, root: settings.api_root()?, max_response: settings.max_response })
+        let (root, oauth) = (settings.api_root()?, settings.oauth_root()?);
+        Ok(Self { http, root, oauth, max_response: settings.max_response })
     }
 
     /// Call as this credential.
@@ -124,6 +126,14 @@ pub(super) struct Answer {
 }
 
 impl Answer {
+    pub(super) fn status(&self) -> u16 {
+        self.status
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.body
+    }
+
     fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
     }
@@ -201,20 +211,55 @@ impl Account<'_> {
         self.send(Call::get(&["clients", client_id, "lists"])).await?.read()
     }
 
-    /// Send once and read whatever comes, within the bounds.
+    /// Send once and read whatever comes, within the bounds; once more if the token had to be replaced.
     pub(super) async fn send(&self, call: Call<'_>) -> Result<Answer, CallError> {
         let url = call.url(&self.client.root)?;
-        let request = self.client.http.request(call.method.clone(), url);
-        let request = self.signed(request).header(ACCEPT, "application/json");
+        let request = || self.client.http.request(call.method.clone(), url.clone());
+        let bearer = match self.credentials {
+            // The provider ignores the password. The library marks the header as sensitive.
+            Credentials::ApiKey(key) => return self.once(&call, request().basic_auth(key.expose(), Some("x"))).await,
+            Credentials::Bearer(bearer) => bearer,
+        };
+        let used = bearer.token();
+        let answer = self.once(&call, request().bearer_auth(used.expose())).await?;
+        let code = if answer.status == 401 { answer.code() } else { None };
+        match bearer.instead(used, code).await? {
+            Some(fresh) => self.once(&call, request().bearer_auth(fresh.expose())).await,
+            None => Ok(answer),
+        }
+    }
+
+    async fn once(&self, call: &Call<'_>, request: RequestBuilder) -> Result<Answer, CallError> {
+        let request = request.header(ACCEPT, "application/json");
         let request = if !call.body.is_empty() {
             let json = HeaderValue::from_static("application/json; charset=utf-8");
-            request.header(CONTENT_TYPE, json).body(call.body)
+            request.header(CONTENT_TYPE, json).body(call.body.clone())
         } else if call.method == Method::PUT {
             // A PUT without a body must say so.
             request.header(CONTENT_LENGTH, 0)
         } else {
             request
         };
+        self.client.receive(request, self.client.max_response).await
+    }
+}
+
+impl Client {
+    /// Where OAuth is, and below.
+    pub(super) fn oauth(&self, path: &[&str]) -> Url {
+        let mut url = self.oauth.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.extend(path);
+        }
+        url
+    }
+
+    pub(super) fn http(&self) -> &reqwest::Client {
+        &self.http
+    }
+
+    /// Sends a request once and reads its answer, up to `limit` bytes of it.
+    pub(super) async fn receive(&self, request: RequestBuilder, limit: usize) -> Result<Answer, CallError> {
         let response = request.send().await.map_err(broken)?;
         let status = response.status().as_u16();
         #[allow(
@@ -227,38 +272,30 @@ impl Account<'_> {
         } else {
             wait::asked(response.headers(), status, now.cast_signed())
         };
-        let body = match self.bounded(response).await {
+        let body = match bounded(response, limit).await {
             // Trouble stays trouble, however long the page that tells of it.
             Err(CallError::TooLarge { .. }) if status == 429 || status >= 500 => Zeroizing::default(),
             body => body?,
         };
         Ok(Answer { status, wait, body })
     }
+}
 
-    fn signed(&self, request: RequestBuilder) -> RequestBuilder {
-        match self.credentials {
-            // The provider ignores the password. The library marks the header as sensitive.
-            Credentials::ApiKey(key) => request.basic_auth(key.expose(), Some("x")),
-        }
+async fn bounded(mut response: Response, limit: usize) -> Result<Zeroizing<Vec<u8>>, CallError> {
+    // Reserving beforehand keeps the vector from moving and leaving copies behind.
+    let announced = response.content_length().unwrap_or(0);
+    if announced > limit as u64 {
+        return Err(CallError::TooLarge { limit });
     }
-
-    async fn bounded(&self, mut response: Response) -> Result<Zeroizing<Vec<u8>>, CallError> {
-        let limit = self.client.max_response;
-        // Reserving beforehand keeps the vector from moving and leaving copies behind.
-        let announced = response.content_length().unwrap_or(0);
-        if announced > limit as u64 {
+    let expected = usize::try_from(announced).unwrap_or(limit).clamp(4096.min(limit), limit);
+    let mut body = Zeroizing::new(Vec::with_capacity(expected));
+    while let Some(chunk) = response.chunk().await.map_err(broken)? {
+        if body.len() + chunk.len() > limit {
             return Err(CallError::TooLarge { limit });
         }
-        let expected = usize::try_from(announced).unwrap_or(limit).clamp(4096.min(limit), limit);
-        let mut body = Zeroizing::new(Vec::with_capacity(expected));
-        while let Some(chunk) = response.chunk().await.map_err(broken)? {
-            if body.len() + chunk.len() > limit {
-                return Err(CallError::TooLarge { limit });
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(body)
+        body.extend_from_slice(&chunk);
     }
+    Ok(body)
 }
 
 /// What a failure below HTTP means. The library's error is not kept: it quotes the address called,

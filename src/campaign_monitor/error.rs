@@ -52,6 +52,12 @@ pub enum CallError {
     /// The connection ended before the answer; the call may have been carried out.
     #[error("the connection to the provider broke before its answer")]
     LostAnswer,
+    /// The connection by OAuth was revoked, or could not be renewed for good: a person has to allow it again.
+    #[error("the connection to the provider has ended: connect again")]
+    ConnectAgain,
+    /// The access token has run out and could not be renewed just now; nothing was carried out.
+    #[error("the access token has run out and could not be renewed just now")]
+    NotRenewed,
     /// We would have sent something the contract forbids; nothing was sent.
     #[error("not sent: {0}")]
     Input(#[from] InputError),
@@ -95,9 +101,12 @@ impl CallError {
             Self::Refused { status, code, wait } => verdict::of_code(*code, *status, *wait),
             Self::Unexplained { status, wait } => verdict::of_status(*status, *wait),
             // All our writes to subscribers are upserts or reach a goal: repeating is safe.
-            Self::Unreadable { .. } | Self::Unreachable { .. } | Self::TimedOut | Self::LostAnswer => {
-                Verdict::Retry { after: None }
-            }
+            Self::Unreadable { .. }
+            | Self::Unreachable { .. }
+            | Self::TimedOut
+            | Self::LostAnswer
+            | Self::NotRenewed => Verdict::Retry { after: None },
+            Self::ConnectAgain => Verdict::NeedsPerson(Reason::Credential),
             Self::TooLarge { .. } => Verdict::NeedsPerson(Reason::AnswerTooLarge),
             Self::Input(_) => Verdict::NeedsPerson(Reason::RequestRefused),
         }
@@ -116,7 +125,7 @@ impl CallError {
         match self {
             Self::Unreadable { .. } | Self::TooLarge { .. } | Self::TimedOut | Self::LostAnswer => true,
             Self::Refused { status, .. } | Self::Unexplained { status, .. } => *status >= 500,
-            Self::Unreachable { .. } | Self::Input(_) => false,
+            Self::Unreachable { .. } | Self::ConnectAgain | Self::NotRenewed | Self::Input(_) => false,
         }
     }
 
@@ -126,7 +135,7 @@ impl CallError {
     /// usually about one address written too often, and its own waiting time handles it.
     pub fn counts_against_breaker(&self) -> bool {
         match self {
-            Self::Input(_) => false,
+            Self::Input(_) | Self::ConnectAgain | Self::NotRenewed => false,
             Self::Refused { code: 429, .. } | Self::Unexplained { status: 429, .. } => false,
             Self::Refused { status, code, .. } => *status >= 500 || *code == 500,
             Self::Unexplained { .. } => matches!(self.verdict(), Verdict::Retry { .. }),

@@ -5,18 +5,20 @@
 //! an opt-out that we must respect). Nothing here prints an address, a name or a credential.
 //!
 //! Leaves to others: when to call (the gate), how often to repeat (the worker; a call here is
-//! sent once), what a refused row means for a person's consent (use cases), and storage.
+//! sent once, or once more with a token that was renewed), what a refused row means for a person's consent (use cases), and storage.
 //! Written from the provider's contract alone, so that the emulator may disagree with it.
 
 // A test that cannot go on says so by ending.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod bearer;
 pub mod breaker;
 pub mod client;
 pub mod error;
 pub mod fields;
 pub mod import;
 pub mod layout;
+pub mod oauth;
 pub mod payload;
 pub mod settings;
 pub mod types;
@@ -29,6 +31,7 @@ mod verdict;
 mod wait;
 mod webhooks;
 
+pub use bearer::{Bearer, Renewal, Replacing, Stale};
 pub use breaker::{Admission, Breaker, BreakerSettings, Permit};
 pub use client::{Account, Client};
 pub use error::{CallError, InputError};
@@ -38,6 +41,7 @@ pub use layout::{
     ClientDetails, ClientEntry, CustomField, FieldType, ListDetails, ListEntry, NewField, NewList, UnsubscribeSetting,
     Webhook,
 };
+pub use oauth::{GrantError, OauthApp, TokenGrant, parse_grant};
 pub use payload::{EventKind, PayloadError, WebhookBatch, WebhookEvent, parse_batch};
 pub use settings::{ClientSettings, Credentials, Secret, SettingsError};
 pub use subscribers::Removal;

@@ -10,6 +10,8 @@ use serde::Deserialize;
 use url::{Host, Url};
 use zeroize::Zeroizing;
 
+use super::bearer::Bearer;
+
 /// Where the provider is and how patient we are with it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -46,6 +48,15 @@ impl Default for ClientSettings {
 impl ClientSettings {
     /// The root of the API below the configured address.
     pub(super) fn api_root(&self) -> Result<Url, SettingsError> {
+        self.below(&["api", "v3.3"])
+    }
+
+    /// Where OAuth is, beside the API.
+    pub(super) fn oauth_root(&self) -> Result<Url, SettingsError> {
+        self.below(&["oauth"])
+    }
+
+    fn below(&self, path: &[&str]) -> Result<Url, SettingsError> {
         let mut url = Url::parse(&self.base_url).map_err(|_| SettingsError::BaseUrl)?;
         let bare =
             url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
@@ -58,7 +69,7 @@ impl ClientSettings {
             "http" => return Err(SettingsError::Plaintext),
             _ => return Err(SettingsError::BaseUrl),
         }
-        url.path_segments_mut().map_err(|()| SettingsError::BaseUrl)?.pop_if_empty().extend(["api", "v3.3"]);
+        url.path_segments_mut().map_err(|()| SettingsError::BaseUrl)?.pop_if_empty().extend(path);
         Ok(url)
     }
 }
@@ -108,12 +119,14 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// As whom we call. OAuth will be a second way; match with a wildcard outside this module.
+/// As whom we call. Match with a wildcard outside this module.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Credentials {
     /// An account or client API key, sent as the user of HTTP Basic.
     ApiKey(Secret),
+    /// An access token of an account that was connected by OAuth.
+    Bearer(Bearer),
 }
 
 #[cfg(test)]
@@ -151,6 +164,8 @@ mod tests {
     fn secrets_do_not_print() {
         let key = Credentials::ApiKey(Secret::new("0123secret".to_owned()));
         assert_eq!(format!("{key:?}"), "ApiKey(Secret(***))");
+        let token = Credentials::Bearer(Bearer::fixed(Secret::new("0123secret".to_owned())));
+        assert_eq!(format!("{token:?}"), "Bearer(Bearer(***))");
     }
 
     #[test]

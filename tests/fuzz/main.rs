@@ -66,6 +66,11 @@ fn provider_callbacks() {
 }
 
 #[test]
+fn token_answers() {
+    run("tokens", &outside::token_answers(), outside::run_token_answer);
+}
+
+#[test]
 fn marketers_texts() {
     run("templates", &outside::templates(), outside::run_template);
 }

@@ -1,7 +1,7 @@
-//! What comes from outside in bulk: uploaded lists, the provider's callbacks, marketers' mail texts, sealed values.
+//! What comes from outside in bulk: uploaded lists, the provider's callbacks and tokens, marketers' mail texts, sealed values.
 
-use reconsent::campaign_monitor::parse_batch;
 use reconsent::campaign_monitor::payload::MOST_EVENTS;
+use reconsent::campaign_monitor::{GrantError, parse_batch, parse_grant};
 use reconsent::crypto::{Key, Place, field};
 use reconsent::domain::list::{ListKind, ListLimits, ListReader};
 use reconsent::mail::check_template;
@@ -49,6 +49,33 @@ pub fn run_callback(data: &[u8]) {
         assert!(batch.events.len() <= MOST_EVENTS);
         for address in batch.events.iter().filter_map(|event| event.email_address.as_deref()).filter(|a| a.len() > 8) {
             assert!(!format!("{batch:?}").contains(address));
+        }
+    }
+}
+
+pub fn token_answers() -> Vec<Vec<u8>> {
+    texts(&[
+        r#"{"access_token":"a+/bcdefghij==","expires_in":1209600,"refresh_token":"r+/stuvwxyz12=="}"#,
+        r#"{"error":"invalid_grant","error_description":"Specified refresh_token was invalid or expired"}"#,
+        r#"{"error":"server_error","access_token":"abc","expires_in":"60","refresh_token":null}"#,
+        "<html>Bad Gateway</html>",
+    ])
+}
+
+/// An answer of the token endpoint gives tokens that fit a header and a bounded life, or a refusal; it prints neither.
+pub fn run_token_answer(data: &[u8]) {
+    for status in [200, 400, 500] {
+        match parse_grant(status, data) {
+            Ok(grant) => {
+                assert_eq!(status, 200);
+                assert!((1..=366 * 86_400).contains(&grant.life.as_secs()));
+                let shown = format!("{grant:?}");
+                for token in grant.refresh.iter().chain([&grant.access]) {
+                    assert!(token.expose().bytes().all(|byte| byte.is_ascii_graphic()));
+                    assert!(token.expose().len() < 10 || !shown.contains(token.expose()));
+                }
+            }
+            Err(error) => assert!(!matches!(error, GrantError::Refused { status: told } if told != status)),
         }
     }
 }

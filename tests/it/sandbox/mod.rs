@@ -3,3 +3,4 @@
 mod campaign_monitor;
 mod command;
 mod mail_catcher;
+mod oauth;
