@@ -68,6 +68,13 @@ pub enum GrantError {
     Call(#[from] CallError),
 }
 
+impl GrantError {
+    /// Whether the operator's app is to blame, so that trying again helps nobody.
+    pub fn is_about_the_app(&self) -> bool {
+        matches!(self, Self::App)
+    }
+}
+
 impl Client {
     /// Where a person allows `app` to work with their account; they come back to `redirect_uri` with `state`.
     pub fn authorize_url(&self, app: &OauthApp, redirect_uri: &str, state: &str) -> Url {

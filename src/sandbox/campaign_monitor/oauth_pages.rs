@@ -102,7 +102,7 @@ fn page(ask: &Ask, app: &str, scopes: &[&str]) -> HttpResponse {
     for (name, value) in fields.into_iter().filter_map(|(name, value)| Some((name, value?))) {
         page.raw("<input type=\"hidden\" name=\"").text(name).raw("\" value=\"").text(value).raw("\">");
     }
-    page.raw("<p class=\"row\"><button type=\"submit\" name=\"decision\" value=\"allow\">Allow access</button>")
+    page.raw("<p><button type=\"submit\" name=\"decision\" value=\"allow\">Allow access</button> ")
         .raw("<button type=\"submit\" name=\"decision\" value=\"deny\">Deny access</button></p></form>")
         .raw("<p class=\"soft\">A stand-in on this machine. Nothing here reaches the real service.</p></main>");
     let mut response = page.into_page("Allow access?");

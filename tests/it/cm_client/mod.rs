@@ -2,6 +2,7 @@
 // A test that cannot go on says so by ending.
 #![allow(clippy::unwrap_used)]
 
+mod bearer;
 mod faults;
 mod reads;
 mod server;

@@ -99,6 +99,11 @@ impl Provider {
         Self { book, client: client(port, total), credentials: credentials() }
     }
 
+    /// For calls with a credential of the test's own.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
     pub fn account(&self) -> Account<'_> {
         self.client.account(&self.credentials)
     }

@@ -160,6 +160,27 @@ async fn tokens_open_what_was_allowed_until_they_end_or_are_revoked() {
 }
 
 #[tokio::test]
+async fn what_was_allowed_survives_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let seed = OauthAppSeed {
+        client_id: "77".into(),
+        client_secret: "hush".into(),
+        name: "App".into(),
+        redirect_uri: BACK.into(),
+    };
+    let start = || Emulator::builder().folder(folder.path()).oauth_app(seed.clone()).start().unwrap();
+    let http = app().http;
+    let app = App { emulator: start(), http };
+    let tokens = app.allowed("ManageLists").await;
+    app.emulator.stop().unwrap();
+    let app = App { emulator: start(), http: app.http };
+    let access = tokens["access_token"].as_str().unwrap();
+    assert_eq!(app.call("GET", "systemdate", access).await.0, 200);
+    let refresh = [("grant_type", "refresh_token"), ("refresh_token", tokens["refresh_token"].as_str().unwrap())];
+    assert_eq!(app.token(&refresh).await.0, 200);
+}
+
+#[tokio::test]
 async fn a_refresh_token_has_to_be_encoded_and_to_come_alone() {
     let app = app();
     let tokens = app.allowed("ManageLists").await;
