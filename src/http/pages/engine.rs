@@ -15,7 +15,7 @@ use super::texts;
 use crate::domain::time::Timestamp;
 
 /// Every template, by name.
-pub(super) const TEMPLATES: [(&str, &str); 21] = [
+pub(super) const TEMPLATES: [(&str, &str); 22] = [
     ("answer.html", include_str!("templates/answer.html")),
     ("base.html", include_str!("templates/base.html")),
     ("confirm.html", include_str!("templates/confirm.html")),
@@ -24,6 +24,7 @@ pub(super) const TEMPLATES: [(&str, &str); 21] = [
     ("form_done.html", include_str!("templates/form_done.html")),
     ("link_problem.html", include_str!("templates/link_problem.html")),
     ("message.html", include_str!("templates/message.html")),
+    ("connect.html", include_str!("templates/connect.html")),
     ("not_me.html", include_str!("templates/not_me.html")),
     ("not_me_done.html", include_str!("templates/not_me_done.html")),
     ("part_change.html", include_str!("templates/part_change.html")),

@@ -12,6 +12,7 @@
 //! texts, one file per language.
 
 mod answer;
+mod connect;
 mod engine;
 mod form;
 mod parts;
@@ -26,6 +27,7 @@ mod texts;
 mod trouble;
 
 pub use answer::{AnswerPage, ConfirmPage, DecidedPage, render_answer, render_confirm, render_decided};
+pub use connect::{ConnectPage, ConnectionNews, render_connect};
 pub use form::{FormDonePage, FormPage, render_form, render_form_done};
 pub use parts::{Frame, Held, Href, Notice, Outcome, PolicyLink, Problem, Question, Recorded};
 pub use policy::{PolicyPage, Sanitised, render_policy};

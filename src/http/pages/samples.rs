@@ -338,6 +338,12 @@ impl PolicyPage {
     }
 }
 
+impl ConnectPage {
+    pub(crate) fn samples() -> Vec<Self> {
+        frames().into_iter().map(|frame| Self { frame: Frame { policy: None, ..frame } }).collect()
+    }
+}
+
 impl MessagePage {
     pub(crate) fn samples() -> Vec<Self> {
         let [english, _, hostile] = frames();
@@ -347,6 +353,8 @@ impl MessagePage {
             link: Some((href("https://acme.example/"), "Back to Acme Gardens".into())),
             ..Self::about(english, Trouble::TooOften)
         });
+        let news = ConnectionNews::ALL.into_iter();
+        samples.extend(news.map(|news| Self::of_connection(hostile.clone(), news)));
         samples.push(Self { frame: hostile, title: "<script>".into(), text: "<script>".into(), link: None });
         samples
     }

@@ -29,6 +29,7 @@ fn pages() -> Vec<(String, String)> {
     all(&mut pages, "decided.html", &DecidedPage::samples(), render_decided);
     all(&mut pages, "withdraw.html", &WithdrawPage::samples(), render_withdraw);
     all(&mut pages, "withdrawn.html", &WithdrawnPage::samples(), render_withdrawn);
+    all(&mut pages, "connect.html", &ConnectPage::samples(), render_connect);
     all(&mut pages, "not_me.html", &NotMePage::samples(), render_not_me);
     all(&mut pages, "not_me_done.html", &NotMeDonePage::samples(), render_not_me_done);
     all(&mut pages, "link_problem.html", &LinkProblemPage::samples(), render_link_problem);
@@ -112,7 +113,7 @@ fn the_first_form_is_the_answer_form() {
             Some("answer") => &["name=\"name\"", "name=\"nonce\"", "name=\"website\"", "name=\"choice."],
             Some("confirm") => &["name=\"nonce\"", "name=\"website\"", "name=\"choice."],
             Some("withdraw") => &["name=\"stop\" value=\"this\""],
-            Some("not_me") => &[],
+            Some("not_me" | "connect") => &[],
             // Opened again after its stop, the page still offers to stop the rest.
             Some("withdrawn") if form.is_some() => &["name=\"stop\" value=\"all\""],
             _ => {
@@ -158,7 +159,7 @@ fn results_are_announced_and_problems_are_linked() {
                     "{name}"
                 );
             }
-            Some("withdraw" | "not_me" | "policy") => {}
+            Some("withdraw" | "not_me" | "connect" | "policy") => {}
             _ => assert!(page.contains("role=\"status\""), "{name} (WCAG 4.1.3)"),
         }
     }
