@@ -15,7 +15,9 @@ use reconsent::sandbox::Emulator;
 use reconsent::sandbox::campaign_monitor::{ClientSeed, ListSeed, State};
 use reconsent::store::ReadTx;
 use reconsent::usecases::Services;
-use reconsent::usecases::destinations::{ApiKey, ListChoice, NewDestination, create_destination, set_lists};
+use reconsent::usecases::destinations::{
+    ApiKey, ListChoice, NewCredential, NewDestination, create_destination, set_lists,
+};
 use reconsent::usecases::once::Asker;
 use reconsent::usecases::sync::{Provider, ProviderSettings};
 use reconsent::worker::{Worker, WorkerSettings};
@@ -56,7 +58,7 @@ async fn measure(_: Engine, cluster: Option<&Cluster>, options: &Options) -> Out
     let destination = NewDestination {
         base_url: Some(emulator.base_url().to_owned()),
         client_id: CLIENT.to_owned(),
-        api_key: ApiKey::new(emulator.account_key()),
+        credential: NewCredential::ApiKey(ApiKey::new(emulator.account_key())),
         time_zone: "Europe/London".to_owned(),
         on_expiry: None,
     };

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
+use crate::campaign_monitor::{OauthApp, Secret};
 use crate::config::{
     CampaignMonitorSettings, HttpSettings as HttpSection, LogSettings, RulesSettings, ServiceSettings, Settings,
     SmtpSettings, StoreSettings as StoreSection,
@@ -16,6 +17,7 @@ use crate::crypto::{RootKeys, SecretText};
 use crate::http::HttpSettings;
 use crate::mail::{PoolLimits, Relay, RelayPool, RelaySettings};
 use crate::store::{DatabaseUrl, SchemaStanding, Store, StoreError, StoreSettings};
+use crate::usecases::oauth::OauthRules;
 use crate::usecases::setup::check_or_set_canary;
 use crate::usecases::sync::ProviderSettings;
 use crate::usecases::{Rules, Services};
@@ -95,7 +97,7 @@ impl Parts {
         let url = DatabaseUrl::parse(database_url.expose()).map_err(|e| Failure::new(Exit::Configuration, e))?;
         let trusted_proxies = trusted_proxies.iter().map(|block| (block.network(), block.prefix())).collect();
         let (http, door_limits) = doors(http, trusted_proxies)?;
-        let (provider, provider_base_url) = provider(campaign_monitor, outbox.lease);
+        let (provider, provider_base_url, oauth) = provider(campaign_monitor, outbox.lease);
         let house = super::bounds::house(ops);
         Ok(Self {
             listen,
@@ -109,6 +111,7 @@ impl Parts {
                 limits: super::bounds::limits(limits),
                 throttles: super::bounds::throttles(throttle),
                 pieces: super::bounds::pieces(pieces),
+                oauth,
                 ..rules_of(rules, door_limits, provider_base_url)
             },
             worker: super::bounds::worker(outbox, house.stop_timeout),
@@ -286,7 +289,7 @@ fn rules_of(section: RulesSettings, limits: Limits, provider_base_url: String) -
     } = section;
     let Limits { import_rows, import_bytes, policy_bytes, idempotency_retention, page_size, page_size_max } = limits;
     // Not a setting: a whole network address is more than the proof needs.
-    let Rules { evidence_full_address, limits, throttles, pieces, .. } = Rules::default();
+    let Rules { evidence_full_address, oauth, limits, throttles, pieces, .. } = Rules::default();
     Rules {
         confirm_link_ttl,
         unconfirmed_purge_after,
@@ -318,6 +321,7 @@ fn rules_of(section: RulesSettings, limits: Limits, provider_base_url: String) -
         page_size_max,
         provider_base_url,
         evidence_full_address,
+        oauth,
         limits,
         throttles,
         pieces,
@@ -356,7 +360,7 @@ fn relay(section: SmtpSettings) -> Result<Option<RelayPool>, Failure> {
 }
 
 /// A claim on a person has to outlive the call made under it.
-fn provider(section: CampaignMonitorSettings, lease: Duration) -> (ProviderSettings, String) {
+fn provider(section: CampaignMonitorSettings, lease: Duration) -> (ProviderSettings, String, OauthRules) {
     let CampaignMonitorSettings {
         base_url,
         connect_timeout,
@@ -364,9 +368,23 @@ fn provider(section: CampaignMonitorSettings, lease: Duration) -> (ProviderSetti
         breaker_failures,
         breaker_pause,
         breaker_pause_cap,
+        oauth_client_id,
+        oauth_client_secret,
+        oauth_state_ttl,
+        oauth_renew_before,
+        oauth_unused_kept,
     } = section;
+    let app = oauth_client_id.zip(oauth_client_secret);
+    let oauth = OauthRules {
+        app: app
+            .map(|(client_id, secret)| OauthApp { client_id, client_secret: Secret::new(secret.expose().to_owned()) }),
+        state_ttl: oauth_state_ttl,
+        renew_before: oauth_renew_before,
+        unused_kept: oauth_unused_kept,
+        ..OauthRules::default()
+    };
     let lease = call_timeout + lease;
     let settings =
         ProviderSettings { connect_timeout, call_timeout, lease, breaker_failures, breaker_pause, breaker_pause_cap };
-    (settings, base_url)
+    (settings, base_url, oauth)
 }

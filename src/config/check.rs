@@ -160,6 +160,13 @@ pub(super) fn check(settings: &Settings) -> Result<(), ConfigError> {
         "connecting is part of a call",
     )?;
     demand(
+        provider.oauth_client_id.is_some() == provider.oauth_client_secret.is_some(),
+        "RECONSENT_CAMPAIGN_MONITOR_OAUTH_CLIENT_ID",
+        "is set together with",
+        "RECONSENT_CAMPAIGN_MONITOR_OAUTH_CLIENT_SECRET",
+        "an app has both",
+    )?;
+    demand(
         provider.breaker_pause <= provider.breaker_pause_cap,
         "RECONSENT_CAMPAIGN_MONITOR_BREAKER_PAUSE",
         "has to be at most",

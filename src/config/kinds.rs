@@ -233,6 +233,32 @@ impl Kind for Relay {
     }
 }
 
+/// The id of an app at the provider.
+pub(super) struct AppId;
+
+impl Kind for AppId {
+    type Value = String;
+    const EXPECTED: &'static str = "1 to 200 visible ASCII characters";
+
+    fn parse(text: &str) -> Option<String> {
+        let fits = text.len() <= 200 && text.bytes().all(|byte| byte.is_ascii_graphic());
+        (fits && !text.is_empty()).then(|| text.to_owned())
+    }
+}
+
+/// The secret of an app at the provider.
+pub(super) struct AppSecret;
+
+impl Kind for AppSecret {
+    type Value = SecretText;
+    const EXPECTED: &'static str = "1 to 200 visible ASCII characters";
+    const SECRET: bool = true;
+
+    fn parse(text: &str) -> Option<SecretText> {
+        AppId::parse(text).map(SecretText::new)
+    }
+}
+
 /// What is logged.
 pub(super) struct Filter;
 

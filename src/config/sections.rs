@@ -10,7 +10,8 @@ use super::check::check;
 use super::cidr::Cidr;
 use super::error::ConfigError;
 use super::kinds::{
-    BaseUrl, Bytes, Cidrs, Count, Database, FilePath, Filter, Format, Listen, Maybe, Relay, RootKey, Span, SpanOrZero,
+    AppId, AppSecret, BaseUrl, Bytes, Cidrs, Count, Database, FilePath, Filter, Format, Listen, Maybe, Relay, RootKey,
+    Span, SpanOrZero,
 };
 use super::layers::{Gathered, gather};
 use super::ranges::{Size, Whole, Within};
@@ -226,7 +227,7 @@ section! {
 }
 
 section! {
-    /// Campaign Monitor. It is called only for a controller that gave its own API key.
+    /// Campaign Monitor. It is called only for a controller that gave its own API key, or connected its account.
     CampaignMonitorSettings, "campaign_monitor";
     /// The provider's address.
     base_url: String as BaseUrl = "RECONSENT_CAMPAIGN_MONITOR_BASE_URL" or Fixed("https://api.createsend.com");
@@ -240,6 +241,16 @@ section! {
     breaker_pause: Duration as Span = "RECONSENT_CAMPAIGN_MONITOR_BREAKER_PAUSE" or Fixed("30s");
     /// Longest such pause.
     breaker_pause_cap: Duration as Span = "RECONSENT_CAMPAIGN_MONITOR_BREAKER_PAUSE_CAP" or Fixed("10min");
+    /// The app registered there by which accounts are connected; its address to return to is the base address with /oauth/campaign-monitor/callback behind it.
+    oauth_client_id: Option<String> as Maybe<AppId> = "RECONSENT_CAMPAIGN_MONITOR_OAUTH_CLIENT_ID" or Absent;
+    /// The secret of that app.
+    oauth_client_secret: Option<SecretText> as Maybe<AppSecret> = "RECONSENT_CAMPAIGN_MONITOR_OAUTH_CLIENT_SECRET" or Absent;
+    /// How long somebody may take to allow access there.
+    oauth_state_ttl: Duration as Within<3_600> = "RECONSENT_CAMPAIGN_MONITOR_OAUTH_STATE_TTL" or Fixed("10min");
+    /// How long before its end access is renewed, or a quarter of its life if that is shorter.
+    oauth_renew_before: Duration as Span = "RECONSENT_CAMPAIGN_MONITOR_OAUTH_RENEW_BEFORE" or Fixed("1d");
+    /// How long a connection is kept that no destination uses.
+    oauth_unused_kept: Duration as Span = "RECONSENT_CAMPAIGN_MONITOR_OAUTH_UNUSED_KEPT" or Fixed("1d");
 }
 
 /// All settings. Made only by [`Settings::load`].

@@ -53,12 +53,16 @@ fn without_any_settings_all_stays_on_this_machine() {
     assert_eq!(settings.config_file, None);
 }
 
+const APP_ID: &str = "RECONSENT_CAMPAIGN_MONITOR_OAUTH_CLIENT_ID";
+const APP_SECRET: &str = "RECONSENT_CAMPAIGN_MONITOR_OAUTH_CLIENT_SECRET";
+
 /// A fitting value that differs from the default.
 fn another(setting: &section::Declared) -> String {
     match setting.env {
         "DATABASE_URL" => "postgres://u:hush@h/d".to_owned(),
         "RECONSENT_ROOT_KEY" | "RECONSENT_ROOT_KEY_PREVIOUS" => KEY.to_owned(),
         "RECONSENT_SMTP_URL" => "smtp://relay.example:25".to_owned(),
+        APP_ID | APP_SECRET => "hush".to_owned(),
         "RECONSENT_TRUSTED_PROXIES" => "10.0.0.0/8,::1".to_owned(),
         "RECONSENT_LISTEN" | "RECONSENT_OPS_LISTEN" => "127.0.0.1:7070".to_owned(),
         "RECONSENT_LOG_FORMAT" => "json".to_owned(),
@@ -85,6 +89,8 @@ fn another(setting: &section::Declared) -> String {
 fn companions(setting: &section::Declared) -> Vec<(&'static str, &'static str)> {
     match setting.env {
         "RECONSENT_ROOT_KEY_PREVIOUS" => vec![("RECONSENT_ROOT_KEY", KEY)],
+        APP_ID => vec![(APP_SECRET, "hush")],
+        APP_SECRET => vec![(APP_ID, "117")],
         "RECONSENT_RULES_CONFIRM_LINK_TTL" => vec![("RECONSENT_RULES_UNCONFIRMED_PURGE_AFTER", "30d")],
         _ => Vec::new(),
     }
@@ -95,7 +101,9 @@ fn every_setting_is_taken_from_environment_and_file_and_has_effect() {
     let mut seen = 0;
     for setting in names::declared() {
         let company = companions(setting);
-        let plain = from_environment(&company).expect("defaults");
+        // An app's id and its secret go together or not at all.
+        let alone = if matches!(setting.env, APP_ID | APP_SECRET) { &[][..] } else { &company[..] };
+        let plain = from_environment(alone).expect("defaults");
         let value = another(setting);
         let by_environment =
             from_environment(&[&company[..], &[(setting.env, &value)]].concat()).unwrap_or_else(|e| panic!("{e}"));
@@ -287,7 +295,7 @@ fn a_number_out_of_its_range_is_refused_with_the_range() {
 
 #[test]
 fn settings_that_contradict_each_other_are_refused() {
-    let cases: [(&[(&str, &str)], &str); 20] = [
+    let cases: [(&[(&str, &str)], &str); 21] = [
         (&[("RECONSENT_ROOT_KEY_PREVIOUS", KEY)], "needs RECONSENT_ROOT_KEY:"),
         (&[("RECONSENT_LISTEN", "127.0.0.1:9090")], "RECONSENT_OPS_LISTEN"),
         (&[("RECONSENT_STORE_BATCH", "8193")], "RECONSENT_STORE_WRITE_QUEUE"),
@@ -311,6 +319,7 @@ fn settings_that_contradict_each_other_are_refused() {
         (&[("RECONSENT_SMTP_FINAL_DOT_TIMEOUT", "630s")], "RECONSENT_OUTBOX_HANDOVER_LEASE"),
         (&[("RECONSENT_CAMPAIGN_MONITOR_CALL_TIMEOUT", "660s")], "RECONSENT_OUTBOX_HANDOVER_LEASE"),
         (&[("RECONSENT_CAMPAIGN_MONITOR_BREAKER_PAUSE", "11min")], "BREAKER_PAUSE_CAP"),
+        (&[(APP_ID, "117")], APP_SECRET),
     ];
     for (given, told) in cases {
         let text = message(from_environment(given));

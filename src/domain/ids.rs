@@ -80,6 +80,8 @@ ids! {
     ReconcileId,
     /// A difference that was found in one.
     FindingId,
+    /// An account at the provider that was connected by OAuth.
+    ConnectionId,
 }
 
 /// The controller that a credential or a verified link named. Whoever holds one may touch this controller's rows

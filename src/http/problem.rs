@@ -21,6 +21,7 @@ pub enum Kind {
     MethodNotAllowed,
     Taken,
     NotNow,
+    NotSetUp,
     KeyReused,
     TooLarge,
     UnsupportedMedia,
@@ -44,6 +45,7 @@ impl Kind {
         Self::MethodNotAllowed,
         Self::Taken,
         Self::NotNow,
+        Self::NotSetUp,
         Self::KeyReused,
         Self::TooLarge,
         Self::UnsupportedMedia,
@@ -67,6 +69,7 @@ impl Kind {
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Not with this method"),
             Self::Taken => (StatusCode::CONFLICT, "taken", "This name is taken"),
             Self::NotNow => (StatusCode::CONFLICT, "not-now", "Not in the present state"),
+            Self::NotSetUp => (StatusCode::CONFLICT, "not-set-up", "The operator has not set this up"),
             Self::KeyReused => (
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "idempotency-key-reused",
@@ -220,6 +223,7 @@ impl From<Error> for Problem {
                 });
                 Self { reasons: reasons.collect(), ..Self::of(Kind::NotPermittedToMail) }
             }
+            Error::NotSetUp(missing) => Self::with(Kind::NotSetUp, missing),
             Error::UnknownCredential => Self::of(Kind::Unauthorised),
             Error::UnknownLink => Self::of(Kind::NotFound),
             // What went wrong there names no person and no key.

@@ -64,6 +64,8 @@ fn settings(config: &mut ServiceConfig<'_>) {
         .service(api::destinations::replace_lists)
         .service(api::destinations::change)
         .service(api::destinations::replace_fields)
+        .service(api::oauth::connect)
+        .service(api::oauth::connect_again)
         .service(api::connection::look)
         .service(api::connection::show_account)
         .service(api::connection::check)
@@ -122,6 +124,8 @@ fn pages(config: &mut ServiceConfig<'_>) {
         .service(public::stops::show_not_me)
         .service(public::stops::post_not_me)
         .service(public::hooks::campaign_monitor)
+        .service(public::oauth::show_callback)
+        .service(public::oauth::post_callback)
         .service(public::assets::style);
 }
 

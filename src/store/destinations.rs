@@ -6,7 +6,7 @@ use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
 use diesel::upsert::excluded;
 
 use crate::domain::destination::OnExpiry;
-use crate::domain::ids::{ControllerId, ControllerScope, DestinationId, EventId, PurposeId, SubjectId};
+use crate::domain::ids::{ConnectionId, ControllerId, ControllerScope, DestinationId, EventId, PurposeId, SubjectId};
 use crate::domain::time::Timestamp;
 
 use super::among::among;
@@ -41,8 +41,10 @@ pub struct Destination {
     pub on_expiry: OnExpiry,
     /// Version of the key that seals the secrets.
     pub key_version: i32,
-    /// API key, sealed.
-    pub credentials: Vec<u8>,
+    /// API key, sealed; none when it is spoken to by a connection.
+    pub credentials: Option<Vec<u8>>,
+    /// The connection by which it is spoken to, in place of an API key.
+    pub connection_id: Option<ConnectionId>,
     /// SHA-256 of the webhook's secret.
     pub webhook_hash: Vec<u8>,
     /// The webhook's secret, sealed, to show it again to who may see it.

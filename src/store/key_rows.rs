@@ -5,7 +5,7 @@
 use diesel::prelude::*;
 
 use crate::domain::coded::coded;
-use crate::domain::ids::{ControllerScope, DestinationId, ImportId, SubjectId};
+use crate::domain::ids::{ConnectionId, ControllerScope, DestinationId, ImportId, SubjectId};
 
 use super::connection::on;
 use super::destinations::Destination;
@@ -13,7 +13,8 @@ use super::dialect::{first_locked, load_locked};
 use super::error::StoreError;
 use super::imports::{Import, ImportChunk};
 use super::schema::{
-    destinations, idempotency_keys, import_chunks, imports, reconcile_findings, subjects, suppressions,
+    destinations, idempotency_keys, import_chunks, imports, provider_connections, reconcile_findings, subjects,
+    suppressions,
 };
 use super::subjects::Subject;
 use super::{ReadTx, WriteTx};
@@ -31,10 +32,12 @@ coded! {
         ImportPieces = 4 "import_pieces",
         /// Answers kept for a repeated request; they go by themselves.
         KeptAnswers = 5 "kept_answers",
+        /// Tokens of connections to the provider.
+        Connections = 7 "connections",
         /// Marks of the "never mail" list, which cannot be made anew.
         Suppressions = 6 "suppressions",
         /// Addresses in what comparisons have found.
-        Findings = 7 "findings",
+        Findings = 8 "findings",
     }
 }
 
@@ -58,6 +61,7 @@ impl ReadTx<'_> {
         Ok(match rows {
             KeyedRows::People => count!(subjects, subjects::erased_at.is_null()),
             KeyedRows::Destinations => count!(destinations),
+            KeyedRows::Connections => count!(provider_connections, provider_connections::tokens.is_not_null()),
             KeyedRows::Imports => count!(imports),
             KeyedRows::ImportPieces => count!(import_chunks),
             KeyedRows::KeptAnswers => count!(idempotency_keys),
@@ -97,6 +101,25 @@ impl ReadTx<'_> {
         Ok(on!(self.conn, c => {
             let mut query = t::destinations.filter(t::controller_id.eq(scope.controller())).filter(t::key_version.lt(current))
                 .select(t::id).order(t::id).limit(limit).into_boxed();
+            if let Some(after) = after {
+                query = query.filter(t::id.gt(after));
+            }
+            query.load(c)
+        })?)
+    }
+
+    /// Connections after `after` whose tokens an older version than `current` seals.
+    pub fn connections_to_reseal(
+        &mut self,
+        scope: ControllerScope,
+        current: i32,
+        after: Option<ConnectionId>,
+        limit: i64,
+    ) -> Result<Vec<ConnectionId>, StoreError> {
+        use provider_connections::dsl as t;
+        Ok(on!(self.conn, c => {
+            let mut query = t::provider_connections.filter(t::controller_id.eq(scope.controller())).filter(t::key_version.lt(current))
+                .filter(t::tokens.is_not_null()).select(t::id).order(t::id).limit(limit).into_boxed();
             if let Some(after) = after {
                 query = query.filter(t::id.gt(after));
             }

@@ -31,6 +31,7 @@ pub mod outbox;
 pub mod policies;
 mod postgres;
 mod prepared;
+pub mod provider_connections;
 pub mod purposes;
 mod reading;
 pub mod reconciles;

@@ -14,7 +14,7 @@ use crate::domain::ids::{ControllerId, ControllerScope, SubjectId};
 use crate::domain::task::{TaskKind, TaskState};
 use crate::domain::time::Timestamp;
 
-use super::among::among;
+use super::among::{MOST_KEPT, among};
 use super::bulk::{Bulk, bulk_row, insert_values};
 use super::connection::{Conn, on};
 use super::error::StoreError;
@@ -280,6 +280,35 @@ impl WriteTx<'_> {
             .set((t::state.eq(TaskState::Queued), t::attempts.eq(0), t::due_at.eq(now))).execute(c))?;
         self.announce(kind);
         Ok(changed == 1)
+    }
+
+    /// Puts up to `limit` tasks of a kind back into the queue that were parked with words which begin so; says how many.
+    pub fn release_parked(
+        &mut self,
+        scope: ControllerScope,
+        kind: TaskKind,
+        words: &str,
+        limit: i64,
+        now: Timestamp,
+    ) -> Result<usize, StoreError> {
+        use outbox::dsl as t;
+        let parked = t::outbox
+            .filter(t::state.eq(TaskState::Parked))
+            .filter(t::kind.eq(kind))
+            .filter(t::controller_id.eq(scope.controller()));
+        let found = parked.filter(t::last_error.like(format!("{words}%"))).order((t::lane, t::due_at)).limit(limit);
+        let found: Vec<Reference> = on!(&mut *self.conn, c => found.select(t::reference).load(c))?;
+        if found.is_empty() {
+            return Ok(0);
+        }
+        let mut released = 0;
+        for piece in found.chunks(MOST_KEPT) {
+            let rows = among(t::controller_id, t::reference, piece.iter().map(|one| (scope.controller(), *one)));
+            released += on!(self.writing(), c => diesel::update(t::outbox.filter(rows).filter(t::kind.eq(kind)).filter(t::state.eq(TaskState::Parked)))
+                .set((t::state.eq(TaskState::Queued), t::attempts.eq(0), t::due_at.eq(now))).execute(c))?;
+        }
+        self.announce(kind);
+        Ok(released)
     }
 
     /// Drops parked work for good; says whether it was parked.

@@ -131,7 +131,8 @@ id_columns!(
     TaskId,
     DestinationId,
     ReconcileId,
-    FindingId
+    FindingId,
+    ConnectionId
 );
 
 macro_rules! coded_columns {

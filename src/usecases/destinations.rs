@@ -6,16 +6,18 @@ use std::sync::Arc;
 use crate::crypto::ControllerKeys;
 use crate::crypto::secret::{SecretText, bearer_token, sha256};
 use crate::domain::destination::OnExpiry;
-use crate::domain::ids::{ControllerScope, DestinationId, PurposeId};
+use crate::domain::ids::{ConnectionId, ControllerScope, DestinationId, PurposeId};
 use crate::domain::time::Timestamp;
 use crate::store::destinations::{Destination, DestinationList};
 use crate::store::former_lists::FormerList;
 use crate::store::{ReadTx, WriteTx};
 
 use super::error::FieldFault;
+use super::line::line_of;
 use super::once::{Asker, OnceKey, write_once};
-use super::{Error, Rules, Services, remap, shape};
+use super::{Error, Rules, Services, oauth, remap, shape};
 
+pub use super::line::NewCredential;
 pub use crate::crypto::secret::SecretText as ApiKey;
 
 /// A destination to be.
@@ -25,8 +27,8 @@ pub struct NewDestination {
     pub base_url: Option<String>,
     /// The client there.
     pub client_id: String,
-    /// The API key of that client.
-    pub api_key: SecretText,
+    /// What it is spoken to with.
+    pub credential: NewCredential,
     /// IANA zone of that client.
     pub time_zone: String,
     /// What becomes of a person there whose consent has run to its end; they are removed unless said otherwise.
@@ -40,6 +42,8 @@ pub struct DestinationWithLists {
     pub destination: Destination,
     /// Its lists.
     pub lists: Vec<DestinationList>,
+    /// Whether its connection by OAuth has ended: a person has to connect again.
+    pub connect_again: bool,
 }
 
 /// A purpose and the list that it is to be kept on.
@@ -84,34 +88,36 @@ pub async fn create_destination(
     new: NewDestination,
 ) -> Result<(DestinationWithLists, String), Error> {
     let scope = asker.scope.ok_or(Error::UnknownCredential)?;
-    let base_url = shape::api_root("base_url", new.base_url.as_deref().unwrap_or(&services.rules.provider_base_url))?;
-    reachable(services, &base_url)?;
+    let line = line_of(services, scope, new.base_url.as_deref(), &new.credential).await?;
     let client_id = shape::provider_id("client_id", &new.client_id)?;
-    let api_key = api_key_from(&new.api_key)?;
     if jiff::tz::TimeZone::get(&new.time_zone).is_err() {
         return Err(Error::field("time_zone", "expected a time zone of the IANA list, such as Europe/London"));
     }
     let keys = services.keys.of(scope).await?;
     let id = DestinationId::from_uuid(services.ids.row());
     let secret = bearer_token("");
-    let (key_version, credentials) = keys.seal("destinations", "credentials", id.uuid(), api_key.as_bytes());
-    let (_, webhook_secret) = keys.seal("destinations", "webhook_secret", id.uuid(), secret.as_bytes());
+    let seal = |key: &str| keys.seal("destinations", "credentials", id.uuid(), key.as_bytes()).1;
+    let (key_version, webhook_secret) = keys.seal("destinations", "webhook_secret", id.uuid(), secret.as_bytes());
     let destination = Destination {
         controller_id: scope.controller(),
         id,
-        base_url,
+        base_url: line.base_url,
         client_id,
         time_zone: new.time_zone,
         fields: "[]".to_owned(),
         on_expiry: new.on_expiry.unwrap_or(OnExpiry::Remove),
         key_version,
-        credentials,
+        credentials: line.api_key.as_ref().map(|key| seal(key.expose())),
+        connection_id: line.connection,
         webhook_hash: sha256(secret.as_bytes()).to_vec(),
         webhook_secret,
         created_at: services.clock.now(),
     };
     let most = services.rules.limits.destinations;
     let id = write_once(services, asker, key, scope.controller().uuid(), move |tx: &mut WriteTx<'_>| {
+        tx.lock_destinations(scope)?;
+        // Held, so that it is not forgotten as unused meanwhile.
+        destination.connection_id.map(|id| oauth::usable(tx, scope, id)).transpose()?;
         if tx.destinations(scope)?.len() >= most {
             return Err(Error::field("client_id", format!("a controller has at most {most} destinations")));
         }
@@ -124,18 +130,11 @@ pub async fn create_destination(
     Ok((found, url))
 }
 
-/// What a person has pasted as an API key.
-pub(super) fn api_key_from(given: &ApiKey) -> Result<&str, Error> {
-    let key = given.expose().trim();
-    if !(1..=200).contains(&key.len()) || !key.bytes().all(|b| b.is_ascii_graphic()) {
-        return Err(Error::field("api_key", "expected 1 to 200 visible ASCII characters"));
-    }
-    Ok(key)
-}
-
 /// The API key of a destination, for who speaks to the provider.
 pub fn api_key(keys: &ControllerKeys, destination: &Destination) -> Result<SecretText, Error> {
-    opened(keys, destination, "credentials", &destination.credentials)
+    let sealed = destination.credentials.as_ref();
+    let sealed = sealed.ok_or_else(|| Error::Internal("a destination without an API key was asked for it".into()))?;
+    opened(keys, destination, "credentials", sealed)
 }
 
 /// The address that the provider is to call, for who registers it there.
@@ -155,11 +154,13 @@ pub async fn list_destinations(
     services: &Services,
     scope: ControllerScope,
 ) -> Result<Vec<DestinationWithLists>, Error> {
-    let (destinations, lists) = services
+    services
         .store
-        .read(move |tx: &mut ReadTx<'_>| Ok::<_, Error>((tx.destinations(scope)?, tx.destination_lists(scope)?)))
-        .await?;
-    Ok(destinations.into_iter().map(|destination| with_lists(destination, &lists)).collect())
+        .read(move |tx: &mut ReadTx<'_>| {
+            let (lists, ended) = (tx.destination_lists(scope)?, ended(tx, scope)?);
+            Ok(tx.destinations(scope)?.into_iter().map(|one| with_lists(one, &lists, &ended)).collect())
+        })
+        .await
 }
 
 /// One destination with its lists.
@@ -170,13 +171,23 @@ pub async fn find_destination(
 ) -> Result<DestinationWithLists, Error> {
     services
         .store
-        .read(move |tx: &mut ReadTx<'_>| Ok(with_lists(tx.destination(scope, id)?, &tx.destination_lists(scope)?)))
+        .read(move |tx: &mut ReadTx<'_>| {
+            let (destination, ended) = (tx.destination(scope, id)?, ended(tx, scope)?);
+            Ok(with_lists(destination, &tx.destination_lists(scope)?, &ended))
+        })
         .await
 }
 
-fn with_lists(destination: Destination, all: &[DestinationList]) -> DestinationWithLists {
+/// Connections that a person has to make again.
+fn ended(tx: &mut ReadTx<'_>, scope: ControllerScope) -> Result<Vec<ConnectionId>, Error> {
+    let all = tx.provider_connections(scope)?.into_iter();
+    Ok(all.filter(|row| row.refused_at.is_some()).map(|row| row.id).collect())
+}
+
+fn with_lists(destination: Destination, all: &[DestinationList], ended: &[ConnectionId]) -> DestinationWithLists {
     let lists = all.iter().filter(|list| list.destination_id == destination.id).cloned().collect();
-    DestinationWithLists { destination, lists }
+    let connect_again = destination.connection_id.is_some_and(|id| ended.contains(&id));
+    DestinationWithLists { destination, lists, connect_again }
 }
 
 /// Says what becomes of a person at a destination whose consent has run to its end. It is for those who are taken off from
@@ -272,7 +283,8 @@ fn put_lists(
     if !gone.is_empty() || lists.iter().any(|list| list.walked.is_some()) {
         remap::ask_for(tx, scope, now)?;
     }
-    Ok(with_lists(destination, &tx.destination_lists(scope)?))
+    let ended = ended(tx, scope)?;
+    Ok(with_lists(destination, &tx.destination_lists(scope)?, &ended))
 }
 
 fn is_same(one: &DestinationList, other: &DestinationList) -> bool {

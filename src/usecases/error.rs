@@ -39,6 +39,9 @@ pub enum Error {
     /// The provider did not do what was asked of it.
     #[error("the provider: {0}")]
     Provider(#[from] CallError),
+    /// The operator has not set this up; the text says what is missing.
+    #[error("{0}")]
+    NotSetUp(&'static str),
     /// The store's own.
     #[error(transparent)]
     Store(StoreError),
@@ -119,6 +122,7 @@ impl Fault for Error {
             | Self::UnknownCredential
             | Self::UnknownLink
             | Self::Provider(_)
+            | Self::NotSetUp(_)
             | Self::Internal(_) => None,
         }
     }

@@ -89,6 +89,7 @@ const fn kinds(key_use: KeyUse) -> &'static [KeyedRows] {
         KeyUse::Data => &[
             KeyedRows::People,
             KeyedRows::Destinations,
+            KeyedRows::Connections,
             KeyedRows::Imports,
             KeyedRows::ImportPieces,
             KeyedRows::KeptAnswers,

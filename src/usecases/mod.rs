@@ -20,9 +20,11 @@ mod kept;
 pub mod key_versions;
 pub mod keys;
 pub mod limits;
+mod line;
 pub mod linked;
 pub mod nonce;
 pub mod notices;
+pub mod oauth;
 pub mod once;
 pub mod open_form;
 pub mod parked;
@@ -81,6 +83,8 @@ pub struct Services {
     pub forms: Arc<open_form::FormCache>,
     /// What pages behind links show to everybody, as it was read a moment ago.
     pub scenes: Arc<scene::Scenes>,
+    /// Turns at renewing tokens of the provider.
+    pub renewals: Arc<oauth::Renewals>,
     /// Lifetimes and limits.
     pub rules: Arc<Rules>,
     /// Where links lead: scheme, host and port, without a slash at the end.
@@ -105,6 +109,7 @@ impl Services {
             keys: Arc::new(keys),
             forms: Arc::default(),
             scenes: Arc::default(),
+            renewals: Arc::default(),
             rules: Arc::new(rules),
             base_url: base_url.trim_end_matches('/').into(),
         }

@@ -1,6 +1,7 @@
 //! After a rotation of a controller's data key, what older versions seal is sealed anew under the one that writes, piece
-//! by piece while the service runs: people's keys, destinations' secrets, uploads' declarations, their pieces
-//! and documents, addresses in what comparisons found. Kept answers are left to go by themselves. What a person's own key seals is not touched.
+//! by piece while the service runs: people's keys, destinations' secrets, the tokens of connections, uploads'
+//! declarations, their pieces and documents, addresses in what comparisons found. Kept answers are left to go by
+//! themselves. What a person's own key seals is not touched.
 //!
 //! A piece is one transaction; its rows are locked in the order of their ids and looked at again under the lock, so
 //! that two workers, or a person who is being erased, do no harm. Nothing but the rows says how far the work is: who
@@ -14,7 +15,7 @@ use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use crate::crypto::{ControllerKeys, KeyUse};
-use crate::domain::ids::{ControllerScope, DestinationId, FindingId, ImportId, SubjectId};
+use crate::domain::ids::{ConnectionId, ControllerScope, DestinationId, FindingId, ImportId, SubjectId};
 use crate::domain::time::Timestamp;
 use crate::store::key_rows::PieceId;
 use crate::store::{ReadTx, StoreError, WriteTx};
@@ -27,6 +28,7 @@ use super::{Error, Services};
 enum At {
     People(Option<SubjectId>),
     Destinations(Option<DestinationId>),
+    Connections(Option<ConnectionId>),
     Imports(Option<ImportId>),
     Pieces(Option<PieceId>),
     Findings(Option<FindingId>),
@@ -73,6 +75,7 @@ impl Resealing {
         let (moved, next) = match progress.at {
             At::People(after) => self.people(keys, after).await?,
             At::Destinations(after) => self.destinations(keys, after).await?,
+            At::Connections(after) => self.connections(keys, after).await?,
             At::Imports(after) => self.imports(keys, after).await?,
             At::Pieces(after) => self.pieces(keys, after).await?,
             At::Findings(after) => self.findings(keys, after).await?,
@@ -130,7 +133,7 @@ impl Resealing {
             .read(move |tx: &mut ReadTx<'_>| tx.destinations_to_reseal(scope, current, after, most))
             .await?;
         let (Some(first), Some(last)) = (found.first().copied(), found.last().copied()) else {
-            return Ok((0, Some(At::Imports(None))));
+            return Ok((0, Some(At::Connections(None))));
         };
         let moved = self.write(first.uuid(), move |tx: &mut WriteTx<'_>| {
             let mut moved = 0;
@@ -143,19 +146,54 @@ impl Resealing {
                     let plain = keys.open("destinations", column, id.uuid(), there.key_version, sealed)?;
                     Ok::<_, crate::crypto::SealError>(keys.seal("destinations", column, id.uuid(), &plain))
                 };
-                let both = anew("credentials", &there.credentials)
-                    .and_then(|first| Ok((first, anew("webhook_secret", &there.webhook_secret)?)));
-                let Ok(((version, credentials), (_, webhook_secret))) = both else {
+                let key = there.credentials.as_ref().map(|sealed| anew("credentials", sealed)).transpose();
+                let both = key.and_then(|key| Ok((key, anew("webhook_secret", &there.webhook_secret)?)));
+                let Ok((key, (version, webhook_secret))) = both else {
                     left("destinations", id.uuid());
                     continue;
                 };
-                (there.key_version, there.credentials, there.webhook_secret) = (version, credentials, webhook_secret);
+                (there.key_version, there.webhook_secret) = (version, webhook_secret);
+                there.credentials = key.map(|(_, sealed)| sealed);
                 tx.reseal_destination(&there)?;
                 moved += 1;
             }
             Ok(moved)
         });
         Ok((moved.await?, Some(At::Destinations(Some(last)))))
+    }
+
+    async fn connections(
+        &self,
+        keys: Arc<ControllerKeys>,
+        after: Option<ConnectionId>,
+    ) -> Result<(usize, Option<At>), Error> {
+        let (scope, current, most) = (self.scope, keys.writes(KeyUse::Data), self.services.rules.pieces.reseal);
+        let found = self
+            .services
+            .store
+            .read(move |tx: &mut ReadTx<'_>| tx.connections_to_reseal(scope, current, after, most))
+            .await?;
+        let (Some(first), Some(last)) = (found.first().copied(), found.last().copied()) else {
+            return Ok((0, Some(At::Imports(None))));
+        };
+        let moved = self.write(first.uuid(), move |tx: &mut WriteTx<'_>| {
+            let mut moved = 0;
+            for id in &found {
+                // One that nobody took up may have been forgotten since.
+                let Some(mut row) = there(tx.lock_provider_connection(scope, *id))? else { continue };
+                let Some(sealed) = row.tokens.as_ref().filter(|_| row.key_version < current) else { continue };
+                let Ok(plain) = keys.open("provider_connections", "tokens", id.uuid(), row.key_version, sealed) else {
+                    left("provider_connections", id.uuid());
+                    continue;
+                };
+                let (version, sealed) = keys.seal("provider_connections", "tokens", id.uuid(), &plain);
+                (row.key_version, row.tokens) = (version, Some(sealed));
+                tx.save_provider_connection(&row)?;
+                moved += 1;
+            }
+            Ok(moved)
+        });
+        Ok((moved.await?, Some(At::Connections(Some(last)))))
     }
 
     async fn imports(&self, keys: Arc<ControllerKeys>, after: Option<ImportId>) -> Result<(usize, Option<At>), Error> {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::limits::{Limits, Pieces, Throttles};
+use super::oauth::OauthRules;
 
 /// Every time constant and limit of the use cases, with its default.
 #[derive(Debug, Clone)]
@@ -69,6 +70,8 @@ pub struct Rules {
     pub provider_base_url: String,
     /// Keep a client's whole network address as evidence rather than its network (PF-04): no.
     pub evidence_full_address: bool,
+    /// How accounts at the provider are connected by OAuth.
+    pub oauth: OauthRules,
     /// How many, and how large.
     pub limits: Limits,
     /// How many mails in an hour.
@@ -111,6 +114,7 @@ impl Default for Rules {
             page_size_max: 500,
             provider_base_url: "https://api.createsend.com".to_owned(),
             evidence_full_address: false,
+            oauth: OauthRules::default(),
             limits: Limits::default(),
             throttles: Throttles::default(),
             pieces: Pieces::default(),

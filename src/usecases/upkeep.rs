@@ -109,16 +109,13 @@ pub async fn rotate_webhook(services: &Services, scope: ControllerScope, id: Des
                 "it was changed {HEARD} times of late; wait until those before are heard no more"
             )));
         }
-        // Both secrets of a destination are sealed by one version.
-        let plain = sealing.open(
-            "destinations",
-            "credentials",
-            id.uuid(),
-            destination.key_version,
-            &destination.credentials,
-        )?;
-        let (version, credentials) = sealing.seal("destinations", "credentials", id.uuid(), &plain);
-        let (_, sealed) = sealing.seal("destinations", "webhook_secret", id.uuid(), secret.as_bytes());
+        // All secrets of a destination are sealed by one version.
+        let anew = |sealed: &Vec<u8>| {
+            let plain = sealing.open("destinations", "credentials", id.uuid(), destination.key_version, sealed)?;
+            Ok::<_, Error>(sealing.seal("destinations", "credentials", id.uuid(), &plain).1)
+        };
+        let credentials = destination.credentials.as_ref().map(anew).transpose()?;
+        let (version, sealed) = sealing.seal("destinations", "webhook_secret", id.uuid(), secret.as_bytes());
         tx.replace_webhook(&destination, &sha256(secret.as_bytes()), &sealed, now)?;
         tx.reseal_destination(&Destination {
             key_version: version,

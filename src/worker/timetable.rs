@@ -10,6 +10,7 @@ use crate::usecases::Error;
 use crate::usecases::campaigns::close_due;
 use crate::usecases::clockwork::{expire_due, forget_mails, forget_old, forget_unconfirmed, lapse_due};
 use crate::usecases::imports::forget_unfinished;
+use crate::usecases::oauth;
 use crate::usecases::reconcile::forget_findings;
 use crate::usecases::upkeep;
 
@@ -40,6 +41,7 @@ async fn look_after(worker: &Worker, scope: ControllerScope) -> Result<(), Error
     forget_mails(services, scope).await?;
     forget_findings(services, scope).await?;
     upkeep::ask_for_due(services, scope).await?;
+    oauth::look_after(services, scope).await?;
     Ok(())
 }
 

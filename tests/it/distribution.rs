@@ -17,6 +17,7 @@ const EXEMPT_KEYS: &[(&str, &str, &str)] = &[
     ("api_tokens", "hash", "an API token finds its controller"),
     ("link_keys", "kid", "a link's key finds its controller"),
     ("forms", "form_key", "a form's public key finds its controller"),
+    ("provider_connections", "state_hash", "the state that comes back from the provider finds its controller"),
     ("destinations", "webhook_hash", "the secret in a callback's address finds its controller"),
     ("former_webhooks", "webhook_hash", "a secret that was replaced finds its controller as long as it is heard"),
     ("mailbox_caps", "fingerprint", "counts over all controllers and names none (R-21)"),

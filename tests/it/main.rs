@@ -25,6 +25,7 @@ mod kills;
 mod limits;
 mod mail_smtp;
 mod mapping;
+mod oauth;
 mod openapi;
 mod people;
 mod plans;

@@ -11,7 +11,7 @@ use crate::support::world::{Shop, World, eventually};
 use crate::support::{Engine, TestApp, pages};
 
 /// Every byte that the database keeps on disk or gives out.
-async fn dump(app: &TestApp) -> Vec<u8> {
+pub async fn dump(app: &TestApp) -> Vec<u8> {
     let mut bytes = Vec::new();
     match app.engine {
         Engine::Sqlite => {
@@ -54,7 +54,7 @@ async fn dump(app: &TestApp) -> Vec<u8> {
     bytes
 }
 
-fn holds(bytes: &[u8], needle: &str) -> bool {
+pub fn holds(bytes: &[u8], needle: &str) -> bool {
     let lower = bytes.to_ascii_lowercase();
     let needle = needle.to_ascii_lowercase();
     lower.windows(needle.len()).any(|window| window == needle.as_bytes())

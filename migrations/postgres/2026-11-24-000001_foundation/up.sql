@@ -436,6 +436,23 @@ CREATE INDEX outbox_due ON outbox (state, kind, controller_id, lane, due_at);
 CREATE INDEX outbox_sync_age ON outbox (state, created_at) WHERE kind = 2; -- how old the oldest work for destinations is
 ALTER TABLE outbox SET (fillfactor = 60);
 
+CREATE TABLE provider_connections ( -- accounts there that were connected by OAuth, or are about to be
+    controller_id UUID NOT NULL REFERENCES controllers (id),
+    id UUID NOT NULL,
+    base_url TEXT NOT NULL,
+    for_destination UUID, -- to be spoken to by it from the moment it is made
+    state_hash BYTEA UNIQUE, -- SHA-256 of the state that a person comes back with, once; finds the controller
+    state_until BIGINT NOT NULL,
+    rev BIGINT NOT NULL, -- grows with each change of the tokens
+    key_version INTEGER NOT NULL,
+    tokens BYTEA, -- sealed; none before somebody has allowed it
+    connected_at BIGINT, -- when somebody last allowed it
+    refused_at BIGINT, -- since when the tokens are good no more: a person has to allow it again
+    claimed_until BIGINT NOT NULL, -- somebody renews the tokens; by the database's clock
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (controller_id, id)
+);
+
 CREATE TABLE destinations (
     controller_id UUID NOT NULL REFERENCES controllers (id),
     id UUID NOT NULL,
@@ -445,11 +462,14 @@ CREATE TABLE destinations (
     fields TEXT NOT NULL, -- custom fields there beside the proof: JSON, name, kind and source of each
     on_expiry SMALLINT NOT NULL, -- what becomes of a person there whose consent has run to its end
     key_version INTEGER NOT NULL,
-    credentials BYTEA NOT NULL, -- sealed
+    credentials BYTEA, -- API key, sealed; none: it is spoken to by a connection
+    connection_id UUID,
     webhook_hash BYTEA NOT NULL UNIQUE, -- SHA-256 of the secret in the address; finds the controller
     webhook_secret BYTEA NOT NULL, -- sealed
     created_at BIGINT NOT NULL,
-    PRIMARY KEY (controller_id, id)
+    PRIMARY KEY (controller_id, id),
+    FOREIGN KEY (controller_id, connection_id) REFERENCES provider_connections (controller_id, id),
+    CHECK ((credentials IS NULL) <> (connection_id IS NULL))
 );
 
 CREATE TABLE destination_lists (

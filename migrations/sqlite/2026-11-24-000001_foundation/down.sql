@@ -11,6 +11,7 @@ DROP TABLE destination_states;
 DROP TABLE former_lists;
 DROP TABLE destination_lists;
 DROP TABLE destinations;
+DROP TABLE provider_connections;
 DROP TABLE outbox;
 DROP TABLE mails;
 DROP TABLE campaign_members;

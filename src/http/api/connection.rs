@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use validator::Validate;
 
 use crate::domain::ids::DestinationId;
-use crate::http::api::destinations::DestinationView;
+use crate::http::api::destinations::{DestinationView, credential_in};
 use crate::http::auth::{For, Settings};
 use crate::http::extract::{ApiJson, path_id};
 use crate::http::problem::{Problem, ProblemBody};
@@ -15,11 +15,10 @@ use crate::usecases::connection::{
     Account, Finding, ListToPrepare, Look, Prepared, Reach, check as check_connection, look as look_with, look_at,
     prepare_list,
 };
-use crate::usecases::destinations::ApiKey;
 use crate::usecases::error::FieldFault;
 use crate::usecases::{Error, Services};
 
-/// A key to look at an account with; it is not kept.
+/// What to look at an account with; a key is not kept.
 #[derive(Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LookRequest {
@@ -27,7 +26,11 @@ pub struct LookRequest {
     #[serde(default)]
     pub base_url: Option<String>,
     /// An API key of the account or of a client.
-    pub api_key: String,
+    #[serde(default)]
+    pub api_key: Option<String>,
+    /// In place of an API key: a connection by OAuth that somebody has allowed.
+    #[serde(default)]
+    pub connection_id: Option<String>,
     /// The client whose lists and zone are wanted.
     #[serde(default)]
     pub client_id: Option<String>,
@@ -206,13 +209,13 @@ impl TryFrom<Prepared> for PreparedView {
     responses((status = 200, description = "What is there", body = AccountView), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
 #[post("/destinations/look")]
 pub async fn look(
-    _who: For<Settings>,
+    who: For<Settings>,
     services: Data<Services>,
     body: ApiJson<LookRequest>,
 ) -> Result<Json<AccountView>, Problem> {
-    let LookRequest { base_url, api_key, client_id } = body.value;
-    let wanted = Look { base_url, api_key: ApiKey::new(api_key), client_id };
-    Ok(Json(look_with(&services, wanted).await?.into()))
+    let LookRequest { base_url, api_key, connection_id, client_id } = body.value;
+    let wanted = Look { base_url, credential: credential_in(api_key, connection_id)?, client_id };
+    Ok(Json(look_with(&services, who.scope, wanted).await?.into()))
 }
 
 /// What the account of a destination has.

@@ -14,9 +14,10 @@ use crate::http::extract::{ApiJson, Idempotency, path_id};
 use crate::http::problem::{Problem, ProblemBody};
 use crate::usecases::destination_fields::{FieldChoice, FieldKind, maps_of, set_fields};
 use crate::usecases::destinations::{
-    ApiKey, DestinationWithLists, ListChoice, NewDestination, create_destination, find_destination, list_destinations,
-    set_lists, set_on_expiry,
+    ApiKey, DestinationWithLists, ListChoice, NewCredential, NewDestination, create_destination, find_destination,
+    list_destinations, set_lists, set_on_expiry,
 };
+use crate::usecases::error::FieldFault;
 use crate::usecases::once::Asker;
 use crate::usecases::{Error, Services};
 
@@ -30,7 +31,11 @@ pub struct DestinationRequest {
     /// The client at the provider.
     pub client_id: String,
     /// The API key of that client. It is kept sealed and never shown again.
-    pub api_key: String,
+    #[serde(default)]
+    pub api_key: Option<String>,
+    /// In place of an API key: a connection by OAuth that somebody has allowed.
+    #[serde(default)]
+    pub connection_id: Option<String>,
     /// The zone of that client in the IANA list, such as `Europe/London`: the provider's dates have no offset.
     pub time_zone: String,
     /// What becomes of a person there whose consent has run to its end: `remove`, unless said otherwise, or `unsubscribe`.
@@ -81,6 +86,21 @@ pub struct FieldsRequest {
     pub fields: Vec<FieldMapping>,
 }
 
+/// One of the two, by which the provider is to be spoken to.
+pub(super) fn credential_in(api_key: Option<String>, connection: Option<String>) -> Result<NewCredential, Error> {
+    match (api_key, connection) {
+        (Some(key), None) => Ok(NewCredential::ApiKey(ApiKey::new(key))),
+        (None, Some(id)) => {
+            let id = id.parse().map_err(|_| Error::field("connection_id", "there is none with this id"))?;
+            Ok(NewCredential::Connection(id))
+        }
+        (None, None) | (Some(_), Some(_)) => {
+            let text = "expected either api_key or connection_id";
+            Err(Error::Invalid(vec![FieldFault::new("api_key", text), FieldFault::new("connection_id", text)]))
+        }
+    }
+}
+
 /// A purpose and the list that it is kept on.
 #[derive(Debug, Serialize, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -122,6 +142,10 @@ pub struct DestinationView {
     pub client_id: String,
     /// The zone of that client.
     pub time_zone: String,
+    /// What the provider is spoken to with: `api_key` or `oauth`.
+    pub credential: String,
+    /// The connection by OAuth has ended: begin it again.
+    pub connect_again: bool,
     /// Which purposes are kept on which lists.
     pub lists: Vec<ListView>,
     /// What else is written there beside the proof of the consent.
@@ -168,7 +192,7 @@ impl TryFrom<DestinationWithLists> for DestinationView {
     type Error = Error;
 
     fn try_from(found: DestinationWithLists) -> Result<Self, Error> {
-        let DestinationWithLists { destination, lists } = found;
+        let DestinationWithLists { destination, lists, connect_again } = found;
         let (mut fields, mut emptied_fields) = (Vec::new(), Vec::new());
         for map in maps_of(&destination)? {
             match map.source {
@@ -187,6 +211,8 @@ impl TryFrom<DestinationWithLists> for DestinationView {
             base_url: destination.base_url,
             client_id: destination.client_id,
             time_zone: destination.time_zone,
+            credential: if destination.connection_id.is_some() { "oauth" } else { "api_key" }.to_owned(),
+            connect_again,
             lists: lists.into_iter().map(view).collect(),
             fields,
             emptied_fields,
@@ -208,9 +234,10 @@ pub async fn create(
     body: ApiJson<DestinationRequest>,
 ) -> Result<HttpResponse, Problem> {
     let key = once.bound_to(&body.digest);
-    let DestinationRequest { base_url, client_id, api_key, time_zone, on_expiry } = body.value;
+    let DestinationRequest { base_url, client_id, api_key, connection_id, time_zone, on_expiry } = body.value;
+    let credential = credential_in(api_key, connection_id)?;
     let on_expiry = on_expiry.as_deref().map(on_expiry_named).transpose()?;
-    let new = NewDestination { base_url, client_id, api_key: ApiKey::new(api_key), time_zone, on_expiry };
+    let new = NewDestination { base_url, client_id, credential, time_zone, on_expiry };
     let asker = Asker::controller(who.scope, who.token);
     let (found, webhook_url) = create_destination(&services, asker, key, new).await?;
     Ok(HttpResponse::Created().json(CreatedDestination { view: found.try_into()?, webhook_url }))

@@ -13,6 +13,7 @@ mod import_form;
 pub mod imports;
 pub mod links;
 pub mod notices;
+pub mod oauth;
 pub mod open;
 pub mod outbox;
 pub mod past;

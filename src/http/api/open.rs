@@ -58,6 +58,7 @@ const fn explanation(kind: Kind) -> &'static str {
         Kind::MethodNotAllowed => "The address exists but is not used with this method.",
         Kind::Taken => "A name that has to be the only one of its kind is in use. Choose another.",
         Kind::NotNow => "What was asked is not possible in the present state. `detail` says why.",
+        Kind::NotSetUp => "This needs something that only who runs the service can set. `detail` says what is missing.",
         Kind::KeyReused => {
             "The Idempotency-Key was sent before with another method, path or body. Nothing was done. Use a new key \
              for a new request, and the same key only to repeat the same request."

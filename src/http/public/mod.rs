@@ -5,6 +5,7 @@ pub mod answers;
 pub mod assets;
 pub mod forms;
 pub mod hooks;
+pub mod oauth;
 pub mod policy;
 pub mod stops;
 
@@ -47,7 +48,7 @@ fn trouble(status: StatusCode, frame: Frame, what: Trouble) -> HttpResponse {
 fn failure(error: &Error, lang: &str) -> HttpResponse {
     let frame = Frame::neutral(lang);
     match error {
-        Error::Store(StoreFailure::NotFound) | Error::UnknownLink => {
+        Error::Store(StoreFailure::NotFound) | Error::UnknownLink | Error::NotSetUp(_) => {
             trouble(StatusCode::NOT_FOUND, frame, Trouble::NotFound)
         }
         Error::Store(StoreFailure::Busy(_) | StoreFailure::Retry) => {

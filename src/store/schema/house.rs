@@ -192,6 +192,27 @@ diesel::table! {
     use diesel::sql_types::*;
     use super::Id;
 
+    provider_connections (controller_id, id) {
+        controller_id -> Id,
+        id -> Id,
+        base_url -> Text,
+        for_destination -> Nullable<Id>,
+        state_hash -> Nullable<Binary>,
+        state_until -> BigInt,
+        rev -> BigInt,
+        key_version -> Integer,
+        tokens -> Nullable<Binary>,
+        connected_at -> Nullable<BigInt>,
+        refused_at -> Nullable<BigInt>,
+        claimed_until -> BigInt,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::Id;
+
     destinations (controller_id, id) {
         controller_id -> Id,
         id -> Id,
@@ -201,7 +222,8 @@ diesel::table! {
         fields -> Text,
         on_expiry -> SmallInt,
         key_version -> Integer,
-        credentials -> Binary,
+        credentials -> Nullable<Binary>,
+        connection_id -> Nullable<Id>,
         webhook_hash -> Binary,
         webhook_secret -> Binary,
         created_at -> BigInt,

@@ -36,6 +36,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     mails,
     outbox,
     destinations,
+    provider_connections,
     destination_lists,
     former_lists,
     destination_states,

@@ -102,15 +102,23 @@ pub struct Finding {
 /// hangs on it.
 pub async fn check(services: &Services, scope: ControllerScope, id: DestinationId) -> Result<Vec<Finding>, Error> {
     let (destination, lists) = read(services, scope, id).await?;
-    let line = Line::of(services, &destination).await?;
+    let mut found = Findings { by_oauth: destination.connection_id.is_some(), ..Findings::default() };
+    let line = match Line::of(services, &destination).await {
+        Ok(line) => line,
+        Err(Error::Provider(error)) => {
+            found.failed(Matter::Credential, &error);
+            return Ok(found.all);
+        }
+        Err(error) => return Err(error),
+    };
     let account = line.account();
     let keys = services.keys.of(scope).await?;
     let hook = webhook_url(services, &keys, &destination)?;
     let wanted = wanted_fields(&destination)?;
-    let mut found = Findings::default();
     match account.system_date().await {
         Ok(clock) => {
-            found.add(Matter::Credential, Standing::Good, format!("the key is taken; their clock says {clock}"))
+            let what = if found.by_oauth { "connection" } else { "key" };
+            found.add(Matter::Credential, Standing::Good, format!("the {what} is taken; their clock says {clock}"))
         }
         Err(error) => {
             found.failed(Matter::Credential, &error);
@@ -159,6 +167,8 @@ struct Findings {
     all: Vec<Finding>,
     /// The list that is looked at.
     list: Option<String>,
+    /// Whether tokens are used and no API key.
+    by_oauth: bool,
 }
 
 impl Findings {
@@ -169,6 +179,12 @@ impl Findings {
     /// A call that failed says what it says about the matter.
     fn failed(&mut self, matter: Matter, error: &CallError) {
         let (standing, text) = match error.verdict() {
+            Verdict::NeedsPerson(Reason::Credential | Reason::CredentialExpired) if self.by_oauth => {
+                (Standing::Wrong, "the provider takes the connection no more: connect again".to_owned())
+            }
+            Verdict::NeedsPerson(Reason::Permission) if self.by_oauth => {
+                (Standing::Wrong, format!("the connection may not do this: connect again and allow all of it: {error}"))
+            }
             Verdict::NeedsPerson(Reason::Credential | Reason::CredentialExpired) => {
                 (Standing::Wrong, format!("the key is not taken: {error}"))
             }

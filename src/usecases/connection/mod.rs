@@ -15,8 +15,8 @@ use crate::domain::ids::{ControllerScope, DestinationId};
 use crate::store::ReadTx;
 use crate::store::destinations::{Destination, DestinationList};
 
-use super::destinations::{ApiKey, api_key_from, reachable};
-use super::{Error, Services, shape, sync};
+use super::line::{NewCredential, line_of};
+use super::{Error, Services, oauth, shape, sync};
 
 pub use check::{Finding, Matter, Standing, check};
 pub use prepare::{ListToPrepare, Prepared, Reach, prepare_list};
@@ -55,12 +55,12 @@ pub struct ClientAccount {
     pub lists: Vec<ListEntry>,
 }
 
-/// A key to look with, before anything is stored.
+/// What to look with, before a destination is made.
 pub struct Look {
     /// Where its API is, if not at the provider's usual place.
     pub base_url: Option<String>,
-    /// The key.
-    pub api_key: ApiKey,
+    /// What to look with.
+    pub credential: NewCredential,
     /// The client whose lists are wanted.
     pub client_id: Option<String>,
 }
@@ -85,18 +85,27 @@ impl Line {
     }
 }
 
-/// Looks at an account with a key that is not stored.
-pub async fn look(services: &Services, look: Look) -> Result<Account, Error> {
-    let base_url = shape::api_root("base_url", look.base_url.as_deref().unwrap_or(&services.rules.provider_base_url))?;
-    reachable(services, &base_url)?;
+/// Looks at an account with a key that is not stored, or by a connection that no destination uses yet.
+pub async fn look(services: &Services, scope: ControllerScope, look: Look) -> Result<Account, Error> {
+    let new = line_of(services, scope, look.base_url.as_deref(), &look.credential).await?;
     let client_id = look.client_id.map(|id| shape::provider_id("client_id", &id)).transpose()?;
-    let key = api_key_from(&look.api_key)?;
-    let line = Line::open(&base_url, Credentials::ApiKey(Secret::new(key.to_owned())))?;
-    seen(&line, client_id.as_deref()).await.map_err(|error| match error {
-        Error::Provider(call) => match call.verdict() {
-            Verdict::NeedsPerson(Reason::Credential | Reason::CredentialExpired) => {
-                Error::field("api_key", "the provider does not take this key")
+    let (field, refused) = match new.connection {
+        Some(_) => ("connection_id", "the provider does not take this connection: connect again"),
+        None => ("api_key", "the provider does not take this key"),
+    };
+    let seen = async {
+        let credentials = match (new.connection, new.api_key) {
+            (Some(id), _) => oauth::credentials(services, scope, id).await?,
+            (None, key) => {
+                Credentials::ApiKey(Secret::new(key.map_or_else(String::new, |key| key.expose().to_owned())))
             }
+        };
+        let line = Line::open(&new.base_url, credentials)?;
+        seen(&line, client_id.as_deref()).await
+    };
+    seen.await.map_err(|error| match error {
+        Error::Provider(call) => match call.verdict() {
+            Verdict::NeedsPerson(Reason::Credential | Reason::CredentialExpired) => Error::field(field, refused),
             Verdict::NeedsPerson(Reason::ForeignId | Reason::NotFound) if client_id.is_some() => {
                 Error::field("client_id", "the account has no such client")
             }

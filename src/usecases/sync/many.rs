@@ -139,7 +139,15 @@ impl<'a> Many<'a> {
             }
         };
         let client = self.provider.client(&destination.base_url)?;
-        let credentials = credentials(services, destination).await?;
+        let credentials = match credentials(services, destination).await {
+            Ok(credentials) => credentials,
+            Err(error) => {
+                let failed = matches!(&error, Error::Provider(call) if call.counts_against_breaker());
+                self.provider.report(destination.id, permit, failed, now_ms);
+                let Error::Provider(call) = error else { return Err(error) };
+                return Ok(batch.iter().map(|add| (add.at, Ok(after(&call, destination.id)))).collect());
+            }
+        };
         let account = client.account(&credentials);
         // What is about to be brought about is on disk before the call, so that a lost answer leaves a trace (section 7).
         let held = match self.confirm(&batch).await {
@@ -167,7 +175,7 @@ impl<'a> Many<'a> {
                 let text = error.to_string();
                 let stands = going.iter().map(|add| self.state(add, add.step.set_aside, Some(&text)));
                 self.save(&going, stands.collect()).await?;
-                outcomes.extend(going.iter().map(|add| (add.at, Ok(after(&error)))));
+                outcomes.extend(going.iter().map(|add| (add.at, Ok(after(&error, destination.id)))));
                 return Ok(outcomes);
             }
         };

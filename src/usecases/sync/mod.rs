@@ -15,7 +15,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::campaign_monitor::{
-    Account, Admission, Breaker, BreakerSettings, CallError, Client, ClientSettings, Credentials, Secret, Verdict,
+    Account, Admission, Breaker, BreakerSettings, CallError, Client, ClientSettings, Credentials, Reason, Secret,
+    Verdict,
 };
 use crate::domain::ids::{ControllerScope, DestinationId, SubjectId};
 use crate::domain::task::TaskKind;
@@ -24,6 +25,8 @@ use crate::store::WriteTx;
 use crate::store::destinations::{Destination, DestinationState};
 use crate::store::outbox::Task;
 
+use super::destinations::api_key;
+use super::oauth::{self, refused_words};
 use super::{Error, Services};
 pub(super) use common::Yes;
 pub use many::{Together, sync_people};
@@ -179,10 +182,18 @@ async fn take_step(
         Admission::Wait { until_ms } => return Ok(Synced::Waiting(until(until_ms, now_ms))),
     };
     let client = provider.client(&step.destination.base_url)?;
-    let credentials = credentials(services, &step.destination).await?;
-    let account = client.account(&credentials);
     let hold = outcome::Hold { services, task, lease: provider.settings.lease };
     let mut progress = Progress { set_aside: step.set_aside, active: step.was_active };
+    let credentials = match credentials(services, &step.destination).await {
+        Ok(credentials) => credentials,
+        Err(error) => {
+            let failed = matches!(&error, Error::Provider(call) if call.counts_against_breaker());
+            provider.report(step.destination.id, permit, failed, now_ms);
+            let Error::Provider(call) = error else { return Err(error) };
+            return conclude(services, &hold, plan, step, progress, Err(outcome::Trouble::Call(call))).await;
+        }
+    };
+    let account = client.account(&credentials);
     let result = take_off(services, &hold, &account, plan, step, &mut progress).await;
     let failed = matches!(&result, Err(outcome::Trouble::Call(error)) if error.counts_against_breaker());
     provider.report(step.destination.id, permit, failed, now_ms);
@@ -213,7 +224,7 @@ async fn conclude(
         Err(outcome::Trouble::Call(error)) => {
             // What stands there is not known: the intention stays on record, and the next attempt repeats it.
             note(progress, Some(&error.to_string())).await?;
-            Ok(after(&error))
+            Ok(after(&error, step.destination.id))
         }
         Err(outcome::Trouble::Stuck(text)) => {
             note(progress, Some(&text)).await?;
@@ -232,12 +243,16 @@ async fn conclude(
     }
 }
 
-/// What follows from a call that failed.
-fn after(error: &CallError) -> Synced {
+/// What follows from a call to a destination that failed.
+fn after(error: &CallError, destination: DestinationId) -> Synced {
     let text = error.to_string();
     match error.verdict() {
         Verdict::Done => Synced::Done,
         Verdict::Retry { after } => Synced::Later(after, text),
+        // In words by which these people are found again once the destination is connected anew.
+        Verdict::NeedsPerson(Reason::Credential | Reason::CredentialExpired | Reason::Permission) => {
+            Synced::Stuck(format!("{}{text}", refused_words(destination)))
+        }
         Verdict::NeedsPerson(reason) => Synced::Stuck(format!("{reason:?}: {text}")),
         Verdict::TheyStopped { code } => Synced::Stuck(format!("refused there with code {code}")),
     }
@@ -274,20 +289,14 @@ async fn take_off(
     outcome::remove(account, plan, step).await
 }
 
-/// Opens the API key of a destination.
+/// What a destination is spoken to with: its API key, or tokens that renew themselves. The one place that hands it out.
 pub(super) async fn credentials(services: &Services, destination: &Destination) -> Result<Credentials, Error> {
     let scope = ControllerScope::granted(destination.controller_id);
+    if let Some(connection) = destination.connection_id {
+        return oauth::credentials(services, scope, connection).await;
+    }
     let keys = services.keys.of(scope).await?;
-    let bytes = keys.open(
-        "destinations",
-        "credentials",
-        destination.id.uuid(),
-        destination.key_version,
-        &destination.credentials,
-    )?;
-    let text =
-        String::from_utf8(bytes.to_vec()).map_err(|_| Error::Internal("a stored API key is not UTF-8".into()))?;
-    Ok(Credentials::ApiKey(Secret::new(text)))
+    Ok(Credentials::ApiKey(Secret::new(api_key(&keys, destination)?.expose().to_owned())))
 }
 
 /// How a list stands for the person.

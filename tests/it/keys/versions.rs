@@ -98,7 +98,7 @@ both_engines! {
         assert!(asked_from(&app).await.is_some_and(|due| due <= app.services.clock.now()), "the work is asked for again");
 
         finish(&resealing(&app).await).await;
-        let kept = vec![(KeyedRows::People, 0), (KeyedRows::Destinations, 0), (KeyedRows::Imports, 0),
+        let kept = vec![(KeyedRows::People, 0), (KeyedRows::Destinations, 0), (KeyedRows::Connections, 0), (KeyedRows::Imports, 0),
             (KeyedRows::ImportPieces, 0), (KeyedRows::KeptAnswers, 1), (KeyedRows::Findings, 0)];
         assert_eq!(retire(&app, KeyUse::Data, 1).await, Err(StillNeeded::Rows(kept)));
         app.clock.advance_days(2);

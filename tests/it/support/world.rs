@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use reconsent::mail::{PoolLimits, Relay, RelayPool, RelaySettings};
 use reconsent::sandbox::campaign_monitor::{ClientSeed, CustomFieldSeed, ListSeed};
 use reconsent::sandbox::mail_catcher::CaughtMail;
-use reconsent::sandbox::{Emulator, MailCatcher, MailCatcherSettings};
+use reconsent::sandbox::{Emulator, EmulatorSettings, MailCatcher, MailCatcherSettings};
 use reconsent::usecases::sync::{Provider, ProviderSettings};
 use reconsent::worker::{Worker, WorkerSettings};
 use serde_json::{Value, json};
@@ -63,6 +63,11 @@ pub fn quick() -> WorkerSettings {
 impl World {
     /// Opens the world around a house.
     pub fn around(app: &TestApp) -> Self {
+        Self::around_with(app, |emulator| emulator)
+    }
+
+    /// The same, with more said about the emulator before it starts.
+    pub fn around_with(app: &TestApp, more: impl FnOnce(EmulatorSettings) -> EmulatorSettings) -> Self {
         let catcher = MailCatcher::start(MailCatcherSettings::default()).expect("the catcher starts");
         let list = |id: &str, title: &str| ListSeed {
             client_id: CLIENT.to_owned(),
@@ -77,7 +82,7 @@ impl World {
             ],
             ..ListSeed::default()
         };
-        let emulator = Emulator::builder()
+        let emulator = more(Emulator::builder())
             .client(ClientSeed { id: CLIENT.to_owned(), name: "Acme".to_owned(), ..ClientSeed::default() })
             .list(list(LIST, "Newsletter"))
             .list(list(OTHER_LIST, "Letters"))
