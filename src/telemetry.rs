@@ -220,6 +220,7 @@ const METRICS: [(Shape, &str, &str); 9] = [
         "reconsent_sync_lag_seconds",
         "Age of the oldest change that waits to be brought to the provider; 0 when none does.",
     ),
+    (Shape::Counter, "reconsent_connections_total", "Tokens of the provider: renewed, not renewed (failed), ended."),
     (Shape::Counter, "reconsent_http_requests_total", "Requests by route template and status."),
     (Shape::Counter, "reconsent_key_alarms_total", "Alarms about keys: wrong_key, canary_opened."),
 ];

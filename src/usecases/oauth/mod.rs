@@ -42,7 +42,7 @@ pub struct OauthRules {
     pub renew_before: Duration,
     /// How long a connection is kept that no destination uses: one day.
     pub unused_kept: Duration,
-    /// How long the claim on a renewal holds, longer than its call may take: one minute.
+    /// How long the claim on a renewal holds, longer than its call may take: 20 seconds.
     pub renewal_lease: Duration,
     /// Connections of a controller that no destination uses yet; the oldest give way: 20.
     pub unused: usize,
@@ -56,7 +56,7 @@ impl Default for OauthRules {
             state_ttl: Duration::from_secs(600),
             renew_before: day,
             unused_kept: day,
-            renewal_lease: Duration::from_secs(60),
+            renewal_lease: Duration::from_secs(20),
             unused: 20,
         }
     }

@@ -1,7 +1,7 @@
 //! Tokens: handed out to who speaks to the provider, and renewed before their time is over, or once the provider says so.
 //!
 //! Renewing is done once, by one: within a process those who want it take turns, and between processes the row is
-//! claimed for a minute. Whoever comes later finds other tokens there and uses them. If the one who renews dies between
+//! claimed for some seconds. Whoever comes later finds other tokens there and uses them. If the one who renews dies between
 //! the provider's answer and the commit, the claim lapses and another one renews with the refresh token that is on
 //! record; the provider repeats that token (contract 2.2), so it is still good. Should it have been replaced, or revoked,
 //! the connection is marked: a person has to allow it again.
@@ -27,9 +27,9 @@ use super::CALL;
 
 /// Where tokens are sealed to.
 const PLACE: (&str, &str) = ("provider_connections", "tokens");
-/// Pause between two looks while another process renews, and how many of them.
+/// Pause between two looks while another process renews, and how many of them: somebody may wait for it at a door.
 const LOOK: Duration = Duration::from_millis(100);
-const LOOKS: usize = 90;
+const LOOKS: usize = 50;
 /// A renewal ahead of time that failed is not tried again for so long; the tokens are still good.
 const REST: Duration = Duration::from_secs(60);
 /// Connections that a process remembers a turn for, before those that nobody waits for are forgotten.
@@ -250,7 +250,8 @@ fn end(tx: &mut WriteTx<'_>, row: &mut ProviderConnection, now: Timestamp) -> Re
     row.rev += 1;
     row.claimed_until = Timestamp::from_micros(0);
     tx.save_provider_connection(row)?;
-    tracing::error!(connection = %row.id, "the provider takes the tokens of a connection no more: connect again");
+    metrics::counter!("reconsent_connections_total", "outcome" => "ended").increment(1);
+    tracing::error!(target: "audit", connection = %row.id, "the provider takes the tokens of a connection no more: connect again");
     Ok(Look::Ended)
 }
 
@@ -297,10 +298,14 @@ async fn fetch(
     };
     match services.store.write(id.uuid(), note).await? {
         Look::Replaced(access) => {
+            metrics::counter!("reconsent_connections_total", "outcome" => "renewed").increment(1);
             tracing::info!(connection = %id, "tokens were renewed");
             Ok(access)
         }
         Look::Ended => Err(CallError::ConnectAgain.into()),
-        Look::Theirs | Look::Ours { .. } => Err(trouble.unwrap_or(CallError::NotRenewed).into()),
+        Look::Theirs | Look::Ours { .. } => {
+            metrics::counter!("reconsent_connections_total", "outcome" => "failed").increment(1);
+            Err(trouble.unwrap_or(CallError::NotRenewed).into())
+        }
     }
 }

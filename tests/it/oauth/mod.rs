@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use crate::remap::{confirmed, purpose_id, until};
 use crate::support::world::{CLIENT, OTHER_LIST, Shop, World, eventually};
-use crate::support::{Answer, Api, RunningServer, TestApp, settings};
+use crate::support::{Answer, Api, Process, RunningServer, TestApp, settings};
 
 /// The operator's app at the emulator.
 const APP: &str = "117";

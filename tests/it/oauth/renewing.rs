@@ -201,6 +201,41 @@ both_engines! {
         assert_eq!(agency.calls().0, 1);
     }
 
+    async fn a_process_killed_between_the_providers_answer_and_the_commit_is_taken_over_from(app: TestApp) {
+        let agency = Agency::open(&app).await;
+        app.clock.follow_the_machine();
+        let (_, destination) = agency.shop().await;
+        let (scope, store, base) = (agency.app.scope, agency.app.services.store.clone(), agency.world.emulator.base_url().to_owned());
+        let mut process = Process::new(&agency.app, &[
+            ("RECONSENT_CAMPAIGN_MONITOR_BASE_URL", base.as_str()),
+            ("RECONSENT_CAMPAIGN_MONITOR_OAUTH_CLIENT_ID", APP),
+            ("RECONSENT_CAMPAIGN_MONITOR_OAUTH_CLIENT_SECRET", APP_SECRET),
+        ]);
+        process.start();
+        let door = process.door();
+        door.until_up().await;
+        agency.world.emulator.expire_access_tokens();
+        // The provider has given other tokens; the process dies before it hears of them.
+        strike(&agency.world, "/oauth/token", 1, FaultKind::LateAnswer(Duration::from_secs(4)));
+        let path = format!("/v1/destinations/{destination}/check");
+        let ask = reqwest::Client::builder().no_proxy().build().unwrap().get(format!("{}{path}", door.base));
+        let ask = ask.bearer_auth(door.token());
+        let asked = tokio::spawn(async move { ask.send().await.is_ok() });
+        eventually("the process is at it", async || {
+            let read = move |tx: &mut reconsent::store::ReadTx<'_>| tx.provider_connections(scope);
+            let rows = store.read(read).await.unwrap();
+            (rows.last().is_some_and(|row| row.claimed_until.micros() > 0) && agency.world.emulator.oauth_secrets().len() == 3).then_some(())
+        }).await;
+        process.kill();
+        assert!(!asked.await.unwrap(), "it died before it answered");
+        let begun = std::time::Instant::now();
+        while agency.credential(&destination).await.0 != "good" {
+            assert!(begun.elapsed() < Duration::from_secs(45), "nobody took over");
+        }
+        assert!(!agency.must_connect_again(&destination).await);
+        assert_eq!(agency.world.emulator.oauth_secrets().len(), 4, "renewed once more with the refresh token on record");
+    }
+
     async fn another_token_that_somebody_has_put_there_is_used_before_anything_is_given_up(app: TestApp) {
         let agency = Agency::open(&app).await;
         let (_, destination) = agency.shop().await;
