@@ -102,6 +102,13 @@ pub struct DestinationState {
     pub last_error: Option<String>,
 }
 
+impl DestinationState {
+    /// Whether the person is there, or may be.
+    pub fn is_open(&self) -> bool {
+        self.active || self.last_error.is_some()
+    }
+}
+
 bulk_row!(DestinationState => "destination_states" {
     controller_id: Id,
     subject_id: Id,

@@ -29,7 +29,7 @@ pub struct Subject {
     pub email_key: Vec<u8>,
     /// Version of the key that seals the person's own.
     pub key_version: i32,
-    /// The person's key, sealed; empty once erased.
+    /// The person's key, sealed; empty once erased and gone from every destination.
     pub wrapped_key: Vec<u8>,
     /// The address, sealed.
     pub email: Vec<u8>,
@@ -231,6 +231,30 @@ impl WriteTx<'_> {
     ) -> Result<(), StoreError> {
         use subjects::dsl as t;
         on!(self.writing(), c => diesel::update(t::subjects.find((scope.controller(), id))).set(t::undeliverable.eq(undeliverable)).execute(c))?;
+        Ok(())
+    }
+
+    /// Empties a person's row but for key and address, which are needed to take them off where they stand; nobody finds
+    /// them by it any more, see [`Self::erase_subject`]. [`Self::forget_address`] destroys the rest.
+    pub fn erase_subject_but_address(
+        &mut self,
+        scope: ControllerScope,
+        id: SubjectId,
+        mark: &[u8],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        use subjects::dsl as t;
+        let nothing: Option<Vec<u8>> = None;
+        on!(self.writing(), c => diesel::update(t::subjects.find((scope.controller(), id)))
+            .set((t::email_key.eq(mark), t::name.eq(&nothing), t::fields.eq(&nothing), t::erased_at.eq(now))).execute(c))?;
+        Ok(())
+    }
+
+    /// Destroys key and address of somebody who was erased.
+    pub fn forget_address(&mut self, scope: ControllerScope, id: SubjectId) -> Result<(), StoreError> {
+        use subjects::dsl as t;
+        on!(self.writing(), c => diesel::update(t::subjects.find((scope.controller(), id)).filter(t::erased_at.is_not_null()))
+            .set((t::wrapped_key.eq(Vec::<u8>::new()), t::email.eq(Vec::<u8>::new()))).execute(c))?;
         Ok(())
     }
 

@@ -6,8 +6,11 @@ use std::time::Duration;
 use crate::domain::consent::{Command, ConsentState, Refusal};
 use crate::domain::event::Method;
 use crate::domain::ids::{ControllerScope, PurposeId, SubjectId};
+use crate::domain::task::TaskKind;
 use crate::domain::time::Timestamp;
+use crate::store::destinations::DestinationState;
 use crate::store::idempotency::FORGOTTEN;
+use crate::store::outbox::Task;
 use crate::store::{ReadTx, WriteTx};
 
 use super::record::{Occasion, Person, apply};
@@ -105,24 +108,32 @@ pub async fn forget_mails(services: &Services, scope: ControllerScope) -> Result
 }
 
 /// Destroys the person's key, details, evidence and salts; what stays says nothing about anybody (R-104, TE-06).
-pub(super) fn erase_in(
-    tx: &mut WriteTx<'_>,
-    scope: ControllerScope,
-    subject: SubjectId,
-    now: Timestamp,
-) -> Result<(), Error> {
+///
+/// Whoever stands at a destination has to be taken off there, by the address. So key and address live on until that is
+/// done, and open nothing else by then; the work for the destinations, asked for here, destroys them as its last act.
+pub fn erase_in(tx: &mut WriteTx<'_>, scope: ControllerScope, subject: SubjectId, now: Timestamp) -> Result<(), Error> {
     let mut mark = [0; 32];
     crate::crypto::secret::fill_random(&mut mark);
     tx.shred_events(scope, subject)?;
     tx.forget_mail_bytes(scope, subject)?;
     tx.forget_findings_about(scope, subject)?;
     let mut lists: Vec<String> = tx.destination_lists(scope)?.into_iter().map(|list| list.list_id).collect();
-    lists.extend(tx.destination_states(scope, subject)?.into_iter().map(|state| state.list_id));
+    let states = tx.destination_states(scope, subject)?;
+    lists.extend(states.iter().map(|state| state.list_id.clone()));
     tx.forget_sightings(scope, subject, &lists)?;
-    tx.erase_subject(scope, subject, &mark, now)?;
+    let stands = states.iter().any(DestinationState::is_open);
+    if stands {
+        tx.erase_subject_but_address(scope, subject, &mark, now)?;
+        tx.enqueue(&[Task::new(scope, TaskKind::Sync, subject.uuid(), ERASING_LANE, now, now)])?;
+    } else {
+        tx.erase_subject(scope, subject, &mark, now)?;
+    }
     tracing::info!(target: "audit", subject = %subject, "a person was erased");
     Ok(())
 }
+
+/// As urgent as a stop.
+const ERASING_LANE: i16 = 1;
 
 /// Pieces that one look of the timetable forgets, at most.
 const LOOK: usize = 20;

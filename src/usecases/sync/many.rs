@@ -77,7 +77,30 @@ pub async fn sync_people(
     many.take_off(named().filter(|(_, plan)| only_off(plan)), &mut outcomes).await;
     many.add_all(named(), &mut outcomes).await;
     many.take_off(named().filter(|(_, plan)| !only_off(plan)), &mut outcomes).await;
+    for (at, plan) in named().filter(|(_, plan)| plan.erased) {
+        if outcomes.get(at).is_some_and(|outcome| matches!(outcome, Ok(Synced::Done))) {
+            let forgotten = forget(services, plan).await;
+            note(&mut outcomes, at, forgotten.map(|()| Synced::Done));
+        }
+    }
     Ok(outcomes)
+}
+
+/// Destroys what was kept of somebody erased to take them off, now that they are off every list.
+async fn forget(services: &Services, plan: &Plan) -> Result<(), Error> {
+    let (scope, subject) = (plan.scope, plan.subject);
+    let work = move |tx: &mut WriteTx<'_>| {
+        tx.lock_subject(scope, subject)?;
+        if tx.destination_states(scope, subject)?.iter().any(DestinationState::is_open) {
+            return Ok(false);
+        }
+        tx.forget_address(scope, subject)?;
+        Ok::<_, Error>(true)
+    };
+    if services.store.write(subject.uuid(), work).await? {
+        tracing::info!(target: "audit", subject = %subject, "somebody erased is off every list of the destinations");
+    }
+    Ok(())
 }
 
 fn note(outcomes: &mut Outcomes, at: usize, outcome: Result<Synced, Error>) {

@@ -82,6 +82,11 @@ pub async fn remove(account: &Account<'_>, plan: &Plan, step: &Step) -> Result<b
     } else {
         account.unsubscribe(&step.list_id, &plan.address).await?;
     }
+    if step.erased {
+        // Unsubscribed first, so that no file that somebody imports there mails them again; no call erases a person there
+        // (5.7), which is for the controller to do by hand.
+        account.delete(&step.list_id, &plan.address).await?;
+    }
     Ok(false)
 }
 

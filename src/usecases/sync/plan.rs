@@ -26,6 +26,8 @@ pub struct Plan {
     pub address: String,
     /// Steps, one per list that is not in step.
     pub steps: Vec<Step>,
+    /// The person was erased: once they are off every list, key and address go too.
+    pub erased: bool,
 }
 
 /// What is to be done at one list.
@@ -49,6 +51,8 @@ pub struct Step {
     pub standing: Vec<PurposeId>,
     /// Whether a purpose is kept on another list of the same client that the person has not stopped.
     pub stays: bool,
+    /// Whether the person was erased.
+    pub erased: bool,
     /// Whether we had brought about that the person is active there.
     pub was_active: bool,
     /// Whether we set the person aside there, or were about to, although their consent stood.
@@ -108,14 +112,18 @@ fn plan(
     now: Timestamp,
 ) -> Result<Option<Plan>, Error> {
     let row = match tx.subject(scope, subject) {
-        Ok(row) if row.erased_at.is_none() => row,
+        Ok(row) if row.erased_at.is_none() || !row.wrapped_key.is_empty() => row,
         Ok(_) | Err(StoreError::NotFound) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
     let person = Person::open(scope, keys, row)?;
     let states = tx.destination_states(scope, subject)?;
-    let places = places(common, &states)?;
-    if places.is_empty() {
+    let erased = person.row.erased_at.is_some();
+    let mut places = places(common, &states)?;
+    if erased {
+        places.retain(|place| place.state.as_ref().is_some_and(DestinationState::is_open));
+    }
+    if places.is_empty() && !erased {
         return Ok(None);
     }
     let consents = tx.consents_of(scope, subject)?;
@@ -148,7 +156,7 @@ fn plan(
     }
     // Nobody is taken off a list before they were brought to the one in its place.
     steps.sort_by_key(|step| step.row.is_none());
-    Ok(Some(Plan { scope, subject, address: person.address.as_sent(), steps }))
+    Ok(Some(Plan { scope, subject, address: person.address.as_sent(), steps, erased }))
 }
 
 /// What is known about one person.
@@ -171,7 +179,7 @@ impl Known<'_> {
             ConsentState::Dormant | ConsentState::Terminated | ConsentState::Invalidated => true,
             other => other.is_valid(),
         };
-        concerns && spared && !self.suppressed.contains(&consent.purpose_id)
+        concerns && spared && self.person.row.erased_at.is_none() && !self.suppressed.contains(&consent.purpose_id)
     }
 
     /// Whether a consent is for one of these purposes, and holds.
@@ -202,7 +210,7 @@ fn places(common: &Common, states: &[DestinationState]) -> Result<Vec<Place>, Er
     for (destination, list_id) in known.chain(former.iter().map(|list| (list.destination_id, &list.list_id))) {
         let state = states.iter().find(|state| state.list_id == *list_id).cloned();
         let purposes: Vec<PurposeId> = lists.iter().filter(|l| l.list_id == *list_id).map(|l| l.purpose_id).collect();
-        let concerned = !purposes.is_empty() || state.as_ref().is_some_and(|s| s.active || s.last_error.is_some());
+        let concerned = !purposes.is_empty() || state.as_ref().is_some_and(DestinationState::is_open);
         if !concerned || places.iter().any(|place| place.list_id == *list_id) {
             continue;
         }
@@ -229,7 +237,8 @@ fn step(
 ) -> Result<Option<Step>, Error> {
     let Known { person, consents, now, .. } = *known;
     let valid: Vec<&Consent> = consents.iter().filter(|consent| known.stands(consent, &place.purposes)).collect();
-    let wanted = !valid.is_empty() && !person.row.undeliverable && !person.row.restricted;
+    let erased = person.row.erased_at.is_some();
+    let wanted = !valid.is_empty() && !person.row.undeliverable && !person.row.restricted && !erased;
     let Some(event) = consents.iter().map(|consent| consent.event_id).max() else { return Ok(None) };
     let state = place.state.as_ref();
     let was_active = state.is_some_and(|state| state.active);
@@ -271,6 +280,7 @@ fn step(
         given: yes.iter().map(|yes| (yes.purpose, yes.at)).collect(),
         standing: standing.iter().map(|consent| consent.purpose_id).collect(),
         stays,
+        erased,
         was_active,
         set_aside: state.is_some_and(|state| state.set_aside),
         left_at: state.filter(|state| left(state)).map(|state| state.synced_at),

@@ -1,5 +1,6 @@
 //! Which purposes are kept on which lists, and what is written there about a person.
 
+mod erased;
 mod fields;
 mod histories;
 mod lists;
