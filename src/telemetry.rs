@@ -204,7 +204,7 @@ enum Shape {
 }
 
 /// The metrics of the service. Labels come from closed sets only: outcomes, kinds, route templates, status codes.
-const METRICS: [(Shape, &str, &str); 9] = [
+const METRICS: [(Shape, &str, &str); 10] = [
     (Shape::Histogram, COMMIT_BATCH_CALLS, "Calls in one commit."),
     (Shape::Gauge, "reconsent_write_queue_depth", "Calls that wait for a writer."),
     (Shape::Counter, "reconsent_mails_total", "Mails by outcome of their hand-over."),

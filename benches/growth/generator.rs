@@ -219,6 +219,7 @@ fn house_rows(tx: &mut WriteTx<'_>, house: &House) -> Result<(), Error> {
         sender_id: house.sender,
         subject_line: "May we still write to you?".into(),
         preheader: String::new(),
+        delivery: reconsent::domain::campaign::Delivery::Mail,
         body: "We would like to.".into(),
         scheduled_at: None,
         deadline: house.now.minus(DAY),

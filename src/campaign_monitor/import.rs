@@ -157,6 +157,11 @@ impl ImportOutcome {
         self.rows.get(&normalise_address(address)).copied().unwrap_or(RowResult::Unclear)
     }
 
+    /// The result of an address that was imported once more by itself.
+    pub fn replace(&mut self, address: &str, result: RowResult) {
+        self.rows.insert(normalise_address(address), result);
+    }
+
     /// Whether every row was written.
     pub fn is_complete(&self) -> bool {
         self.rows.values().all(|row| *row == RowResult::Written)

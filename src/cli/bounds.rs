@@ -114,6 +114,7 @@ pub(super) fn pieces(section: PiecesSettings) -> Pieces {
         reseal_uploads,
         reconcile,
         reconcile_apply,
+        round_rows,
         suppression_pages,
     } = section;
     Pieces {
@@ -133,6 +134,7 @@ pub(super) fn pieces(section: PiecesSettings) -> Pieces {
         reseal_uploads,
         reconcile,
         reconcile_apply,
+        round_rows,
         suppression_pages,
     }
 }

@@ -118,6 +118,8 @@ section! {
     reconcile: u16 as Whole<u16, 10, 1_000> = "RECONSENT_PIECES_RECONCILE" or Fixed("1000");
     /// Differences that are put right in one commit.
     reconcile_apply: i64 as Whole<i64, 1, 1_000> = "RECONSENT_PIECES_RECONCILE_APPLY" or Fixed("200");
+    /// People written in one call to a list that was made for a round at the provider.
+    round_rows: i64 as Whole<i64, 1, 1_000> = "RECONSENT_PIECES_ROUND_ROWS" or Fixed("500");
     /// Pages of the provider's suppression list that are looked through for one person.
     suppression_pages: u32 as Whole<u32, 1, 1_000> = "RECONSENT_PIECES_SUPPRESSION_PAGES" or Fixed("10");
 }

@@ -134,6 +134,8 @@ section! {
     confirmations_per_form_day: u32 as Count<u32> = "RECONSENT_RULES_CONFIRMATIONS_PER_FORM_DAY" or Fixed("100000");
     /// Least time between two re-permission mails to one person (RP-07).
     ask_cooldown: Duration as SpanOrZero = "RECONSENT_RULES_ASK_COOLDOWN" or Fixed("60d");
+    /// How often the gate is asked anew about everybody on a list that was made for a round at the provider.
+    round_recheck: Duration as Span = "RECONSENT_RULES_ROUND_RECHECK" or Fixed("6h");
     /// When an upload that did not come whole is forgotten.
     unfinished_upload_after: Duration as Span = "RECONSENT_RULES_UNFINISHED_UPLOAD_AFTER" or Fixed("1h");
     /// How long a mail that is over stays in the person's history. The events of consent stay.

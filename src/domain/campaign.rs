@@ -74,9 +74,36 @@ impl CampaignStatus {
 }
 
 coded! {
+    /// Who hands a round's links over.
+    Delivery {
+        /// We do, each in a mail.
+        Mail = 1 "mail",
+        /// The mailing provider: the links are written to a list made there for the round alone, for a design of the
+        /// marketer's.
+        Provider = 2 "provider",
+        /// Somebody else, with a download of the links.
+        Export = 3 "export",
+    }
+}
+
+coded! {
+    /// Where somebody stands whose link others hand over.
+    EntryState {
+        /// Not on the round's list.
+        Waiting = 1 "waiting",
+        /// About to be written to it; after a crash, perhaps there.
+        Going = 2 "going",
+        /// On it.
+        There = 3 "there",
+        /// Not, or no longer, to be on it.
+        Gone = 4 "gone",
+    }
+}
+
+coded! {
     /// Where one person in a round stands.
     MemberStatus {
-        /// The mail waits in the outbox.
+        /// The mail waits in the outbox, or the link has not left the house.
         Queued = 1 "queued",
         /// The relay took the mail: asked.
         Delivered = 2 "delivered",
@@ -86,6 +113,8 @@ coded! {
         Excluded = 4 "excluded",
         /// The relay's answer was lost, and the policy says hold.
         Held = 5 "held",
+        /// The provider, or whoever downloaded the links, has the person's link: asked.
+        HandedToProvider = 6 "handed_to_provider",
     }
 }
 

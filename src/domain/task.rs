@@ -23,6 +23,8 @@ coded! {
         Watch = 8 "watch",
         /// Compare both sides, or put right what was found; the reference is the reconcile's id.
         Reconcile = 9 "reconcile",
+        /// Write people to a list made for a round at the provider, or empty it; the reference is the campaign's id.
+        Round = 10 "round",
     }
 }
 

@@ -106,7 +106,8 @@ fn campaigns(config: &mut ServiceConfig<'_>) {
         .service(api::campaign_results::dry_run)
         .service(api::campaign_results::exclusions)
         .service(api::campaign_results::results)
-        .service(api::campaign_results::preview);
+        .service(api::campaign_results::preview)
+        .service(api::campaign_links::download);
 }
 
 /// What everybody may reach.

@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, SmallInt};
 
-use crate::domain::campaign::{Answer, CampaignStatus, MemberStatus};
+use crate::domain::campaign::{Answer, CampaignStatus, Delivery, MemberStatus};
 use crate::domain::gate::Reason;
 use crate::domain::ids::{
     CampaignId, ControllerId, ControllerScope, ImportId, MailId, NoticeId, PurposeId, SenderId, SubjectId,
@@ -44,6 +44,8 @@ pub struct Campaign {
     pub preheader: String,
     /// The mail's text, Markdown.
     pub body: String,
+    /// Who hands the links over.
+    pub delivery: Delivery,
     /// Not before.
     pub scheduled_at: Option<Timestamp>,
     /// Answers count until then.

@@ -35,6 +35,7 @@ pub mod provider_connections;
 pub mod purposes;
 mod reading;
 pub mod reconciles;
+pub mod round_entries;
 pub mod rows;
 mod schema;
 pub mod sheet;

@@ -13,7 +13,7 @@ use diesel::sqlite::Sqlite;
 use uuid::Uuid;
 
 use crate::domain::basis::BasisKind;
-use crate::domain::campaign::{Answer, CampaignStatus, MemberStatus};
+use crate::domain::campaign::{Answer, CampaignStatus, Delivery, EntryState, MemberStatus};
 use crate::domain::consent::ConsentState;
 use crate::domain::destination::OnExpiry;
 use crate::domain::event::{EventKind, Method};
@@ -182,6 +182,8 @@ coded_columns!(
     ImportKind,
     ImportStatus,
     ImportLeg,
+    Delivery,
+    EntryState,
     RowOutcome,
     KeyStanding,
     LinkAction,

@@ -361,6 +361,9 @@ fn read_choices(
             let text = "another destination keeps a purpose on this list that is not named for it here";
             faults.push(FieldFault::new(format!("lists[{index}].list_id"), text));
         }
+        if tx.round_of_list(scope, &list_id)?.is_some() {
+            faults.push(FieldFault::new(format!("lists[{index}].list_id"), "this list was made for a round"));
+        }
         lists.push(DestinationList {
             controller_id: scope.controller(),
             purpose_id: purpose.id,

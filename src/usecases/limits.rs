@@ -152,6 +152,8 @@ pub struct Pieces {
     pub reconcile: u16,
     /// Differences put right in one commit: 200.
     pub reconcile_apply: i64,
+    /// People written in one call to a list made for a round: 500, of 1,000 at most (campaign-monitor 5.3).
+    pub round_rows: i64,
     /// Pages of the provider's suppression list looked through for one person: 10.
     pub suppression_pages: u32,
 }
@@ -175,6 +177,7 @@ impl Default for Pieces {
             reseal_uploads: 4,
             reconcile: 1000,
             reconcile_apply: 200,
+            round_rows: 500,
             suppression_pages: 10,
         }
     }

@@ -32,6 +32,9 @@ pub struct Rules {
     pub confirmations_per_form_day: u32,
     /// One re-permission mail per person and purpose in this time (RP-07): 60 days.
     pub ask_cooldown: Duration,
+    /// How often the gate is asked anew about everybody on a round's list at the provider, as a basis ends by itself: 6
+    /// hours. What a person does is seen to at once.
+    pub round_recheck: Duration,
     /// When an upload that broke off is forgotten; longer than an upload may take: one hour.
     pub unfinished_upload_after: Duration,
     /// How long the answer to an `Idempotency-Key` is kept (AP-02): 24 hours.
@@ -96,6 +99,7 @@ impl Default for Rules {
             confirmations_per_network_day: 1000,
             confirmations_per_form_day: 100_000,
             ask_cooldown: days(60),
+            round_recheck: Duration::from_secs(6 * 3600),
             unfinished_upload_after: Duration::from_secs(3600),
             idempotency_retention: days(1),
             mail_retention: days(400),

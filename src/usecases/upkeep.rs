@@ -141,6 +141,7 @@ pub async fn watch(
     let look = move |tx: &mut ReadTx<'_>| {
         let mut lists: Vec<String> =
             tx.destination_lists(scope)?.into_iter().filter(|l| l.destination_id == id).map(|l| l.list_id).collect();
+        lists.extend(tx.round_lists_unheard(scope, id)?);
         lists.sort_unstable();
         lists.dedup();
         Ok::<_, StoreError>((tx.destination(scope, id)?, lists, tx.former_webhooks(scope, id)?))

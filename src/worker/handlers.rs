@@ -14,6 +14,7 @@ use crate::usecases::remap::{Piece, remap_chunk};
 use crate::usecases::reseal::Resealing;
 
 use super::imports::import;
+use super::rounds::round;
 use super::{Worker, destinations};
 
 /// Carries one claimed task out and settles it. Mails and people to be brought in step have lanes of their own.
@@ -29,6 +30,7 @@ pub(super) async fn carry_out(worker: &Worker, task: Task) {
             TaskKind::Reseal => reseal(&inner, &claim).await,
             TaskKind::Watch => destinations::watch(&inner, &claim).await,
             TaskKind::Reconcile => destinations::reconcile(&inner, &claim).await,
+            TaskKind::Round => round(&inner, &claim).await,
         }
     };
     guarded(worker, &task, work).await;
@@ -52,7 +54,7 @@ pub(super) async fn guarded(
 pub(super) async fn failed(worker: &Worker, task: &Task, failure: &str) {
     tracing::error!(kind = task.kind.name(), reference = %task.reference, attempts = task.attempts, error = failure, "a task failed");
     // People who are taken off a list by it may have stopped: it is never given up by itself.
-    let never_given_up = matches!(task.kind, TaskKind::Remap | TaskKind::Watch | TaskKind::Reconcile);
+    let never_given_up = matches!(task.kind, TaskKind::Remap | TaskKind::Watch | TaskKind::Reconcile | TaskKind::Round);
     let most = if never_given_up { u32::MAX } else { worker.settings.mail_attempts };
     if let Err(error) = put_back(worker, task, worker.back_off(task.attempts), most, failure).await {
         // The lease runs out by itself.

@@ -9,6 +9,7 @@ mod handlers;
 mod imports;
 mod mails;
 pub mod retry;
+mod rounds;
 mod sync;
 mod timetable;
 
@@ -173,6 +174,7 @@ impl Worker {
             (TaskKind::Reseal, 1),
             (TaskKind::Watch, 1),
             (TaskKind::Reconcile, 2),
+            (TaskKind::Round, self.settings.launch_workers),
         ] {
             lanes.spawn(self.clone().lane(kind, hands, stop.clone()));
         }

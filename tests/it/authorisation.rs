@@ -68,6 +68,7 @@ const TABLE: &[Line] = &[
     ("GET", "/v1/campaigns/{id}/exclusions", CAMPAIGNS, "", 200),
     ("GET", "/v1/campaigns/{id}/results", CAMPAIGNS, "", 200),
     ("GET", "/v1/campaigns/{id}/preview", CAMPAIGNS, "", 200),
+    ("GET", "/v1/campaigns/{id}/links.csv", EXPORTS, "", 422),
     ("POST", "/v1/campaigns/{id}/launch", CAMPAIGNS, "", 422),
     ("POST", "/v1/campaigns/{id}/pause", CAMPAIGNS, "", 409),
     ("POST", "/v1/campaigns/{id}/resume", CAMPAIGNS, "", 409),

@@ -79,6 +79,7 @@ async fn round(app: &TestApp) -> CampaignId {
         sender_id: SenderId::from_uuid(sender),
         subject_line: String::new(),
         preheader: String::new(),
+        delivery: reconsent::domain::campaign::Delivery::Mail,
         body: String::new(),
         scheduled_at: None,
         deadline: now.plus(Duration::from_secs(86_400)),

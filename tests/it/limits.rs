@@ -108,6 +108,7 @@ both_engines! {
             reseal_uploads: 1,
             reconcile: 10,
             reconcile_apply: 1,
+            round_rows: 1,
             suppression_pages: 1,
         };
         let limits = Limits { campaign_purposes: 2, campaign_imports: 1, ..Limits::default() };

@@ -167,7 +167,7 @@ fn filler(app: &TestApp, shop: &Shop, newsletter: &str) -> String {
          INSERT INTO links SELECT {c}, {any}, 1, id, '[]', NULL, NULL, NULL, false, {now}, {later}, NULL, NULL, NULL FROM subjects;
          INSERT INTO imports VALUES ({c}, {import}, 1, 4, 'old', '[]', {bytes}, 1, NULL, 0, 0, 0, 0, 0, NULL, {now}, {now});
          INSERT INTO import_rows SELECT {c}, {import}, i, {any}, 1, NULL FROM {series};
-         INSERT INTO campaigns VALUES ({c}, {round}, 'old', 5, '[]', '[]', {notice}, {sender}, '', '', '', NULL, {now}, {now}, {now}, NULL, NULL, 0, {now}, {now});
+         INSERT INTO campaigns VALUES ({c}, {round}, 'old', 5, '[]', '[]', {notice}, {sender}, '', '', '', 1, NULL, {now}, {now}, {now}, NULL, NULL, 0, {now}, {now});
          INSERT INTO campaign_members SELECT {c}, {round}, id, 2, NULL, NULL, 0, NULL FROM subjects;
          INSERT INTO mails SELECT {c}, {any}, 2, id, {round}, NULL, {sender}, {notice}, '[]', 4, 0, NULL, NULL, '250', NULL, NULL, {now}, {now} FROM subjects;
          INSERT INTO outbox SELECT {c}, 1, {any}, 5, 1, {later}, 0, {now}, 0, 0, NULL, {now} FROM {series};

@@ -7,6 +7,8 @@ DROP TABLE reconciles;
 DROP TABLE former_webhooks;
 DROP TABLE destination_upkeep;
 DROP TABLE import_sources;
+DROP TABLE round_entries;
+DROP TABLE round_lists;
 DROP TABLE destination_states;
 DROP TABLE former_lists;
 DROP TABLE destination_lists;

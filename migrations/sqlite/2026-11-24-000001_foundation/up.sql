@@ -311,6 +311,7 @@ CREATE TABLE campaigns (
     subject_line TEXT NOT NULL,
     preheader TEXT NOT NULL,
     body TEXT NOT NULL, -- Markdown
+    delivery INTEGER NOT NULL, -- who hands the links over
     scheduled_at INTEGER,
     deadline INTEGER NOT NULL,
     launched_at INTEGER,
@@ -558,6 +559,34 @@ CREATE TABLE destination_sightings ( -- how a person was last seen to stand on a
     seen_at INTEGER NOT NULL,
     PRIMARY KEY (controller_id, list_id, subject_id)
 ) WITHOUT ROWID;
+
+CREATE TABLE round_lists ( -- lists made at the provider for one round each: never a list of confirmed subscribers
+    controller_id BLOB NOT NULL,
+    campaign_id BLOB NOT NULL,
+    destination_id BLOB NOT NULL,
+    list_id TEXT, -- the provider's; none until it is made
+    heard_at INTEGER, -- the round is over, and the stops that the list holds are on record
+    emptied_at INTEGER, -- the round is over, and everybody has left the list
+    PRIMARY KEY (controller_id, campaign_id),
+    UNIQUE (controller_id, list_id),
+    FOREIGN KEY (controller_id, campaign_id) REFERENCES campaigns (controller_id, id),
+    FOREIGN KEY (controller_id, destination_id) REFERENCES destinations (controller_id, id)
+);
+
+CREATE TABLE round_entries ( -- whose link the provider sends: where it is, and whether they are on the round's list
+    controller_id BLOB NOT NULL,
+    campaign_id BLOB NOT NULL,
+    subject_id BLOB NOT NULL,
+    state INTEGER NOT NULL,
+    purposes TEXT NOT NULL, -- JSON list of purpose ids that may be asked about
+    link_id BLOB, -- none until the link is issued
+    expires_at INTEGER, -- of the link
+    handed_at INTEGER, -- when the link first left the house
+    PRIMARY KEY (controller_id, campaign_id, subject_id),
+    FOREIGN KEY (controller_id, campaign_id) REFERENCES campaigns (controller_id, id)
+);
+CREATE INDEX round_entries_by_state ON round_entries (controller_id, campaign_id, state, subject_id);
+CREATE INDEX round_entries_of_subject ON round_entries (controller_id, subject_id);
 
 CREATE TABLE import_sources ( -- a list of the provider's that an import reads, and how far it is
     controller_id BLOB NOT NULL,

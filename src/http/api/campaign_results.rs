@@ -57,7 +57,8 @@ pub struct ExclusionsQuery {
     pub limit: Option<u32>,
 }
 
-/// What came of a round so far. `audience` is the sum of `queued`, `delivered`, `held`, `bounced` and all of `excluded`;
+/// What came of a round so far. `audience` is the sum of `queued`, `delivered`, `held`, `handed_to_provider`,
+/// `bounced` and all of `excluded`;
 /// once the audience is frozen, the exclusions that are listed and `outsiders` make up all of `excluded`.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ResultsView {
@@ -65,9 +66,10 @@ pub struct ResultsView {
     pub status: String,
     /// Everybody in it; still growing while the audience is being frozen.
     pub audience: u64,
-    /// Whose mail the relay took, or may have taken: `delivered` and `held`.
+    /// Whose mail the relay took, or may have taken, or whose link others have: `delivered`, `held` and
+    /// `handed_to_provider`.
     pub asked: u64,
-    /// Whose mail waits.
+    /// Whose mail waits, or whose link has not left this service.
     pub queued: u64,
     /// Whose mail the relay took.
     pub delivered: u64,
@@ -75,6 +77,8 @@ pub struct ResultsView {
     pub bounced: u64,
     /// Of whose mail it is not known whether the relay took it.
     pub held: u64,
+    /// Whose link the provider, or whoever downloaded the links, has.
+    pub handed_to_provider: u64,
     /// Who is not asked, by reason. Outsiders count as `opted_out`.
     pub excluded: Vec<ReasonCount>,
     /// Outsiders: rows of the uploads with an address that is on the controller's stop list and belongs to nobody on
@@ -171,6 +175,7 @@ pub async fn results(
         delivered: sum.delivered,
         bounced: sum.bounced,
         held: sum.held,
+        handed_to_provider: sum.handed_to_provider,
         excluded: reasons(sum.excluded),
         outsiders: sum.outsiders,
         yes: sum.yes,

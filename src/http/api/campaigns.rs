@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use validator::Validate;
 
-use crate::domain::campaign::CampaignAct;
-use crate::domain::ids::CampaignId;
+use crate::domain::campaign::{CampaignAct, Delivery};
+use crate::domain::ids::{CampaignId, ControllerScope};
 use crate::domain::time::Timestamp;
 use crate::http::api::{Page, PageQuery};
 use crate::http::auth::{Campaigns, For};
@@ -16,7 +16,8 @@ use crate::http::extract::{ApiJson, Idempotency, path_id};
 use crate::http::problem::{Problem, ProblemBody};
 use crate::store::campaigns::Campaign;
 use crate::usecases::campaigns::{
-    NewCampaign, act_on_campaign, create_campaign, find_campaign, launch_campaign, list_campaigns,
+    FIELD, NewCampaign, act_on_campaign, create_campaign, find_campaign, find_round_list, launch_campaign,
+    list_campaigns, merge_address,
 };
 use crate::usecases::once::{Asker, digest};
 use crate::usecases::{Error, Services};
@@ -47,6 +48,14 @@ pub struct CampaignRequest {
     /// `subject`. Buttons, footer and links to answer and to withdraw are added around it.
     #[serde(default)]
     pub body: Option<String>,
+    /// Who hands the links over: `mail` (this service, the default), `provider` (Campaign Monitor, in a design of yours: a
+    /// list is made there for this round, and the links are written to it), or `export` (somebody else, with a download
+    /// of the links).
+    #[serde(default)]
+    pub delivery: Option<String>,
+    /// The destination where the list is made, for the delivery `provider`.
+    #[serde(default)]
+    pub destination_id: Option<String>,
     /// Send not before, RFC 3339; at launch when not given.
     #[serde(default)]
     pub scheduled_at: Option<String>,
@@ -78,6 +87,11 @@ pub struct CampaignView {
     /// The mail's text; left out in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
+    /// `mail`, `provider` or `export`.
+    pub delivery: String,
+    /// The list made for the round at the provider; left out in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub round_list: Option<RoundListView>,
     /// Send not before.
     pub scheduled_at: Option<String>,
     /// Answers count until then.
@@ -94,7 +108,34 @@ pub struct CampaignView {
     pub created_at: String,
 }
 
+/// A list made for a round at the provider.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RoundListView {
+    /// The destination.
+    pub destination_id: String,
+    /// The list there, once it is made.
+    pub list_id: Option<String>,
+    /// The custom field that holds each person's token.
+    pub field: String,
+    /// What your design has to link to, as it stands: the provider puts the token in the place of the field.
+    pub link: String,
+    /// The round is over and everybody has left the list, since when.
+    pub emptied_at: Option<String>,
+}
+
 impl CampaignView {
+    async fn whole(services: &Services, scope: ControllerScope, campaign: Campaign) -> Result<Self, Problem> {
+        let made = find_round_list(services, scope, campaign.id).await?;
+        let round_list = made.map(|made| RoundListView {
+            destination_id: made.destination_id.to_string(),
+            list_id: made.list_id,
+            field: FIELD.to_owned(),
+            link: merge_address(services),
+            emptied_at: made.emptied_at.map(|at| at.to_string()),
+        });
+        Ok(Self { round_list, ..Self::new(campaign)? })
+    }
+
     pub(super) fn new(campaign: Campaign) -> Result<Self, Problem> {
         let text = |at: Option<Timestamp>| at.map(|at| at.to_string());
         Ok(Self {
@@ -108,6 +149,8 @@ impl CampaignView {
             subject: campaign.subject_line,
             preheader: campaign.preheader,
             body: Some(campaign.body),
+            delivery: campaign.delivery.to_string(),
+            round_list: None,
             scheduled_at: text(campaign.scheduled_at),
             deadline: campaign.deadline.to_string(),
             launched_at: text(campaign.launched_at),
@@ -148,11 +191,22 @@ pub async fn create(
         subject: request.subject,
         preheader: request.preheader,
         body: request.body,
+        delivery: delivery(request.delivery.as_deref())?,
+        destination: request
+            .destination_id
+            .map(|id| id.parse())
+            .transpose()
+            .map_err(|error| Error::field("destination_id", error))?,
         scheduled_at: request.scheduled_at.as_deref().map(|text| time("scheduled_at", text)).transpose()?,
         deadline: time("deadline", &request.deadline)?,
     };
     let campaign = create_campaign(&services, Asker::controller(who.scope, who.token), key, new).await?;
-    Ok(HttpResponse::Created().json(CampaignView::new(campaign)?))
+    Ok(HttpResponse::Created().json(CampaignView::whole(&services, who.scope, campaign).await?))
+}
+
+fn delivery(name: Option<&str>) -> Result<Delivery, Error> {
+    let Some(name) = name else { return Ok(Delivery::Mail) };
+    Delivery::from_name(name).ok_or_else(|| Error::field("delivery", "expected `mail`, `provider` or `export`"))
 }
 
 /// All rounds, newest first.
@@ -192,10 +246,10 @@ pub async fn show(
     id: Path<String>,
 ) -> Result<Json<CampaignView>, Problem> {
     let campaign = find_campaign(&services, who.scope, path_id(&id)?).await?;
-    Ok(Json(CampaignView::new(campaign)?))
+    Ok(Json(CampaignView::whole(&services, who.scope, campaign).await?))
 }
 
-/// Launch a round: its audience is frozen and its mails are queued. Refused as `not-permitted-to-mail`, with the reasons,
+/// Launch a round: its audience is frozen, and its mails are queued or its links made ready for others. Refused as `not-permitted-to-mail`, with the reasons,
 /// when nobody in the audience may be mailed.
 #[utoipa::path(tag = "campaigns", operation_id = "launch_campaign", security(("token" = ["campaigns"])),
     params(("id" = String, Path, description = "The round's id"), ("Idempotency-Key" = Option<String>, Header, description = "Makes a retry safe; bare or quoted")),

@@ -28,6 +28,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     imports,
     import_chunks,
     import_sources,
+    round_lists,
+    round_entries,
     import_rows,
     import_counts,
     campaigns,

@@ -142,6 +142,36 @@ diesel::table! {
     use diesel::sql_types::*;
     use super::Id;
 
+    round_lists (controller_id, campaign_id) {
+        controller_id -> Id,
+        campaign_id -> Id,
+        destination_id -> Id,
+        list_id -> Nullable<Text>,
+        heard_at -> Nullable<BigInt>,
+        emptied_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::Id;
+
+    round_entries (controller_id, campaign_id, subject_id) {
+        controller_id -> Id,
+        campaign_id -> Id,
+        subject_id -> Id,
+        state -> SmallInt,
+        purposes -> Text,
+        link_id -> Nullable<Id>,
+        expires_at -> Nullable<BigInt>,
+        handed_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::Id;
+
     import_sources (controller_id, import_id) {
         controller_id -> Id,
         import_id -> Id,
@@ -210,6 +240,7 @@ diesel::table! {
         subject_line -> Text,
         preheader -> Text,
         body -> Text,
+        delivery -> SmallInt,
         scheduled_at -> Nullable<BigInt>,
         deadline -> BigInt,
         launched_at -> Nullable<BigInt>,

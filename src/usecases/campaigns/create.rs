@@ -2,14 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::campaign::CampaignStatus;
-use crate::domain::ids::{CampaignId, ControllerScope, ImportId, NoticeId, SenderId};
+use crate::domain::campaign::{CampaignStatus, Delivery};
+use crate::domain::ids::{CampaignId, ControllerScope, DestinationId, ImportId, NoticeId, SenderId};
 use crate::domain::purpose::{Purpose, PurposeKind};
 use crate::domain::time::Timestamp;
 use crate::mail::lint::lint;
 use crate::mail::{MailTemplate, check_template, default_repermission_template};
 use crate::store::campaigns::Campaign;
 use crate::store::policies::Notice;
+use crate::store::round_entries::RoundList;
 use crate::store::{ReadTx, WriteTx};
 
 use super::super::error::FieldFault;
@@ -36,6 +37,10 @@ pub struct NewCampaign {
     pub preheader: Option<String>,
     /// The mail's text; the default when not given.
     pub body: Option<String>,
+    /// Who hands the links over.
+    pub delivery: Delivery,
+    /// At which destination, where the provider does.
+    pub destination: Option<DestinationId>,
     /// Not before.
     pub scheduled_at: Option<Timestamp>,
     /// Answers count until then.
@@ -54,6 +59,17 @@ pub async fn create_campaign(
     let made = write_once(services, asker, key, scope.controller().uuid(), move |tx: &mut WriteTx<'_>| {
         let campaign = check(tx, &house, scope, &new)?;
         tx.insert_campaign(&campaign)?;
+        if let Some(destination) = new.destination {
+            let destination = tx.destination(scope, destination).map_err(Error::missing_reference("destination_id"))?;
+            tx.insert_round_list(&RoundList {
+                controller_id: scope.controller(),
+                campaign_id: campaign.id,
+                destination_id: destination.id,
+                list_id: None,
+                heard_at: None,
+                emptied_at: None,
+            })?;
+        }
         Ok(campaign.id)
     })
     .await?;
@@ -63,6 +79,15 @@ pub async fn create_campaign(
 /// One round.
 pub async fn find_campaign(services: &Services, scope: ControllerScope, id: CampaignId) -> Result<Campaign, Error> {
     Ok(services.store.read(move |tx: &mut ReadTx<'_>| tx.campaign(scope, id)).await?)
+}
+
+/// The list made for a round at the provider, if its links go to one.
+pub async fn find_round_list(
+    services: &Services,
+    scope: ControllerScope,
+    id: CampaignId,
+) -> Result<Option<RoundList>, Error> {
+    Ok(services.store.read(move |tx: &mut ReadTx<'_>| tx.round_list(scope, id)).await?)
 }
 
 /// A controller's rounds, newest first, before `before`.
@@ -84,6 +109,9 @@ fn check(
 ) -> Result<Campaign, Error> {
     let now = services.clock.now();
     check_times(new, now)?;
+    if (new.delivery == Delivery::Provider) != new.destination.is_some() {
+        return Err(Error::field("destination_id", "belongs to a round with the delivery `provider`, and to no other"));
+    }
     let notice = tx.notice(scope, new.notice).map_err(Error::missing_reference("notice_id"))?;
     let sender = tx.sender(scope, new.sender).map_err(Error::missing_reference("sender_id"))?;
     let purposes = find_purposes(tx, scope, &new.purposes, &notice, services.rules.limits.campaign_purposes)?;
@@ -101,6 +129,7 @@ fn check(
         subject_line: template.subject,
         preheader: template.preheader,
         body: template.body,
+        delivery: new.delivery,
         scheduled_at: new.scheduled_at,
         deadline: new.deadline,
         launched_at: None,

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::crypto::secret::sha256;
-use crate::domain::campaign::{Answer, CampaignAct, CampaignStatus, MemberStatus};
+use crate::domain::campaign::{Answer, CampaignAct, CampaignStatus, Delivery, EntryState, MemberStatus};
 use crate::domain::gate::{MailKind, Reason};
 use crate::domain::ids::{CampaignId, ControllerScope, MailId};
 use crate::domain::mailing::{MailState, lane};
@@ -13,10 +13,12 @@ use crate::domain::time::Timestamp;
 use crate::store::campaigns::{Campaign, Member};
 use crate::store::mails::Mail;
 use crate::store::outbox::Task;
+use crate::store::round_entries::RoundEntry;
 use crate::store::{ReadTx, WriteTx};
 
 use super::super::{Error, Services};
 use super::audience::{Judged, Somebody, judge_people, next_people};
+use super::life::ROUND_LANE;
 
 /// Freezes the next people of a launched round: those the gate lets pass get a member's row, a mail and its task,
 /// the others a member's row with the reason (RP-02). Says whether there is more to do.
@@ -73,10 +75,15 @@ fn freeze(
     let purposes = tx.purposes_in_order(scope, &campaign.purposes()?)?;
     let judged = judge_people(tx, scope, people, &purposes, now, &services.rules)?;
     let (mut members, mut mails, mut tasks) = (Vec::with_capacity(judged.len()), Vec::new(), Vec::new());
+    let mut entries = Vec::new();
     let due = campaign.scheduled_at.map_or(now, |at| at.max(now));
     for one in &judged {
         let mut mail_id = None;
-        if let Ok(purposes) = &one.verdict {
+        if let Ok(purposes) = &one.verdict
+            && campaign.delivery != Delivery::Mail
+        {
+            entries.push(new_entry(&campaign, one, serde_json::to_string(purposes)?));
+        } else if let Ok(purposes) = &one.verdict {
             let mail = new_mail(services, &campaign, one, serde_json::to_string(purposes)?, now);
             tasks.push(Task::new(scope, TaskKind::Mail, mail.id.uuid(), lane(MailKind::Repermission), due, now));
             mail_id = Some(mail.id);
@@ -86,6 +93,7 @@ fn freeze(
     }
     tx.insert_members(&members)?;
     tx.insert_mails(&mails)?;
+    tx.save_round_entries(&entries)?;
     tx.enqueue(&tasks)?;
     campaign.audience_sha256 = Some(snapshot(campaign.audience_sha256.as_deref(), &members));
     campaign.freeze_cursor = members.last().map(|member| member.subject_id).or(campaign.freeze_cursor);
@@ -98,10 +106,27 @@ fn freeze(
         if campaign.status != CampaignStatus::Running {
             campaign.status = campaign.status.after(CampaignAct::Frozen)?;
         }
+        if campaign.delivery == Delivery::Provider {
+            tx.enqueue(&[Task::new(scope, TaskKind::Round, campaign.id.uuid(), ROUND_LANE, due, now)])?;
+        }
         tracing::info!(campaign = %campaign.id, "an audience is frozen");
     }
     tx.save_campaign_progress(&campaign)?;
     Ok(more)
+}
+
+/// Somebody whose link others hand over: it is issued when it leaves the house.
+fn new_entry(campaign: &Campaign, one: &Judged, purposes: String) -> RoundEntry {
+    RoundEntry {
+        controller_id: campaign.controller_id,
+        campaign_id: campaign.id,
+        subject_id: one.subject,
+        state: EntryState::Waiting,
+        purposes,
+        link_id: None,
+        expires_at: None,
+        handed_at: None,
+    }
 }
 
 fn new_mail(services: &Services, campaign: &Campaign, one: &Judged, purposes: String, now: Timestamp) -> Mail {

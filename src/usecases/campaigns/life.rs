@@ -1,6 +1,6 @@
 //! The life of a round: launch, pause, resume, cancel, and its end.
 
-use crate::domain::campaign::{CampaignAct, CampaignStatus};
+use crate::domain::campaign::{CampaignAct, CampaignStatus, Delivery};
 use crate::domain::ids::{CampaignId, ControllerScope};
 use crate::domain::task::TaskKind;
 use crate::domain::time::Timestamp;
@@ -16,6 +16,9 @@ use super::create::find_campaign;
 
 /// The lane of the task that freezes an audience; it has its kind to itself.
 const LAUNCH_LANE: i16 = 1;
+
+/// The lane of the task that sees to a round's list; it has its kind to itself.
+pub(super) const ROUND_LANE: i16 = 1;
 
 /// Launches a round. If nobody in its audience may be mailed it is refused, with the reasons (PR-02), and stays a draft.
 pub async fn launch_campaign(
@@ -88,10 +91,20 @@ pub async fn act_on_campaign(
             campaign.closed_at = Some(now);
         }
         tx.save_campaign_progress(&campaign)?;
+        see_to_list(tx, scope, &campaign, now)?;
         Ok(id)
     })
     .await?;
     find_campaign(services, scope, id).await
+}
+
+/// Asks for a round's list to be brought on: filled further, or emptied when the round is over.
+fn see_to_list(tx: &mut WriteTx<'_>, scope: ControllerScope, campaign: &Campaign, now: Timestamp) -> Result<(), Error> {
+    let concerned = campaign.delivery == Delivery::Provider && campaign.frozen_at.is_some();
+    if concerned {
+        tx.enqueue(&[Task::new(scope, TaskKind::Round, campaign.id.uuid(), ROUND_LANE, now, now)])?;
+    }
+    Ok(())
 }
 
 /// Closes rounds whose deadline has come; says how many. The silent keep what they had, and it runs to its own end
@@ -110,6 +123,7 @@ pub async fn close_due(services: &Services, scope: ControllerScope, now: Timesta
                 campaign.status = status;
                 campaign.closed_at = Some(now);
                 tx.save_campaign_progress(&campaign)?;
+                see_to_list(tx, scope, &campaign, now)?;
                 Ok::<_, Error>(1)
             })
             .await?;

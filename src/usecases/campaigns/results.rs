@@ -10,12 +10,13 @@ use crate::store::campaigns::{Campaign, MemberCount};
 
 use super::super::{Error, Services};
 
-/// A round's people. `audience` = `queued` + `delivered` + `held` + `bounced` + all in `excluded`.
+/// A round's people. `audience` = `queued` + `delivered` + `held` + `handed_to_provider` + `bounced` + all in `excluded`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Results {
     /// Everybody in it, outsiders among them.
     pub audience: u64,
-    /// Whose mail the relay took, or may have taken: `delivered` + `held`.
+    /// Whose mail the relay took, or may have taken, or whose link others have: `delivered` + `held` +
+    /// `handed_to_provider`.
     pub asked: u64,
     /// Whose mail waits.
     pub queued: u64,
@@ -25,6 +26,8 @@ pub struct Results {
     pub bounced: u64,
     /// Of whose mail it is not known whether the relay took it.
     pub held: u64,
+    /// Whose link the provider, or whoever downloaded the links, has.
+    pub handed_to_provider: u64,
     /// Who is not asked, by reason; outsiders count as opted out.
     pub excluded: BTreeMap<Reason, u64>,
     /// Suppressed addresses of the audience that were never added as people; contained in `excluded`.
@@ -60,6 +63,10 @@ impl Results {
                     sum.held += people;
                     true
                 }
+                MemberStatus::HandedToProvider => {
+                    sum.handed_to_provider += people;
+                    true
+                }
                 MemberStatus::Bounced => {
                     sum.bounced += people;
                     false
@@ -78,7 +85,7 @@ impl Results {
                 Answer::Silent => {}
             }
         }
-        sum.asked = sum.delivered + sum.held;
+        sum.asked = sum.delivered + sum.held + sum.handed_to_provider;
         sum
     }
 }

@@ -99,6 +99,9 @@ async fn check_choice(
         let purpose = shape::purpose_named(&tx.purposes(scope)?, &purpose).map(|purpose| purpose.id);
         let purpose = purpose.ok_or_else(|| Error::field("purpose", "there is no such purpose"))?;
         let ListToPrepare::Existing(list_id) = &wanted else { return Ok(()) };
+        if tx.round_of_list(scope, list_id)?.is_some() {
+            return Err(Error::field("list_id", "this list was made for a round"));
+        }
         let taken = tx.destination_lists(scope)?.into_iter();
         let taken = taken.filter(|list| list.destination_id != id && list.purpose_id != purpose);
         if taken.into_iter().any(|list| list.list_id == *list_id) {

@@ -19,10 +19,8 @@ use crate::store::{ReadTx, WriteTx};
 
 use super::super::Error;
 use super::super::record::{Occasion, entry};
+use super::super::sync::SYNC_LANE;
 use super::{Due, PersonKey, key_of};
-
-/// The lane of work for destinations.
-const SYNC_LANE: i16 = 1;
 
 /// What is written after the sheet.
 #[derive(Default)]

@@ -50,6 +50,9 @@ pub async fn import_from_provider(
     let document = document.map(|bytes| piece(&keys, scope, id, DOCUMENT, &bytes));
     write_once(services, asker, key, id.uuid(), move |tx: &mut WriteTx<'_>| {
         let destination = tx.destination(scope, destination)?;
+        if tx.round_of_list(scope, &list_id)?.is_some() {
+            return Err(Error::field("list_id", "this list was made for a round and gives nobody a basis"));
+        }
         let purposes: Vec<_> = resolve(tx, scope, &new)?.iter().map(|purpose| purpose.id).collect();
         tx.insert_import(&Import {
             controller_id: scope.controller(),

@@ -18,6 +18,7 @@ use crate::store::outbox::Task;
 use super::super::{Error, Services};
 use super::outcome::{self, Hold, Trouble};
 use super::plan::{self, Plan, Step};
+use super::rounds::leave_rounds;
 use super::{ADDING, Progress, Provider, Synced, after, conclude, credentials, state, take_step, until};
 
 /// How much is done together.
@@ -69,6 +70,10 @@ pub async fn sync_people(
         };
         plans.push(plan);
         outcomes.push(outcome);
+    }
+    // Lists of rounds first: to be asked no more waits for nothing.
+    for (at, outcome) in leave_rounds(services, provider, tasks, together.calls).await? {
+        note(&mut outcomes, at, outcome);
     }
     let many = Many { services, provider, tasks, together };
     // Whoever is only to be taken off goes first: a stop waits for nobody (WD-02).

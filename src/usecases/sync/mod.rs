@@ -7,6 +7,7 @@ mod common;
 mod many;
 mod outcome;
 mod plan;
+mod rounds;
 mod row;
 mod visit;
 
@@ -34,6 +35,9 @@ pub(super) use plan::stood_for;
 use plan::{HELD_BACK, Plan, Step};
 pub(super) use row::{FIELDS, Rows};
 pub(super) use visit::{Visit, Wait};
+
+/// The lane of work for a person about whom something has changed.
+pub(super) const SYNC_LANE: i16 = 1;
 
 /// What stands on record while an add is under way.
 const ADDING: &str = "about to be added";

@@ -81,7 +81,7 @@ impl Step {
 pub const HELD_BACK: &str = "off this list since before this consent; only a newer one brings them back there";
 
 /// People whose plans are read in one go: a connection for reading is held for so long.
-const AT_ONCE: usize = 100;
+pub const AT_ONCE: usize = 100;
 
 /// Reads what is to be done for each of these people, in their order; nothing where there is nobody, or nothing to do.
 pub async fn read(

@@ -60,7 +60,9 @@ pub async fn receive(services: &Services, destination: &Destination, body: &[u8]
     }
     let keys = services.keys.of(scope).await?;
     let zone = Zone::named(&destination.time_zone).ok();
-    let told: Vec<Stop> = batch.events.iter().filter_map(|event| stop_in(event, &keys, zone.as_ref())).collect();
+    let told = batch.events.iter().filter_map(|event| stop_in(event, &keys, zone.as_ref()));
+    // Whoever is deleted from a round's list was taken off by us, or by its owner: no word of the person.
+    let told: Vec<Stop> = told.filter(|stop| !(stop.deleted && list.campaign.is_some())).collect();
     for stops in batches(told, services.rules.pieces.webhook_stops) {
         // Answered with an error before the caller gives up, so that nobody believes to have been heard to the end.
         if begun.elapsed() > services.rules.webhook_time {
@@ -81,16 +83,23 @@ pub async fn receive(services: &Services, destination: &Destination, body: &[u8]
 pub(super) async fn list(services: &Services, destination: &Destination, id: String) -> Result<List, Error> {
     let (scope, wanted) = (ControllerScope::granted(destination.controller_id), id.clone());
     let most = services.rules.limits.former_lists;
-    let (purposes, former) = services
+    let (purposes, former, round) = services
         .store
         .read(move |tx: &mut ReadTx<'_>| {
             let lists = tx.destination_lists(scope)?.into_iter().filter(|list| list.list_id == wanted);
             let purposes: Vec<PurposeId> = lists.map(|list| list.purpose_id).collect();
             let former = tx.former_lists(scope, most)?.into_iter().filter(|list| list.list_id == wanted);
-            Ok::<_, StoreError>((purposes, former.collect::<Vec<FormerList>>()))
+            let former = former.collect::<Vec<FormerList>>();
+            let round = tx.round_of_list(scope, &wanted)?;
+            let round = round.map(|round| tx.campaign(scope, round.campaign_id)).transpose()?;
+            Ok::<_, StoreError>((purposes, former, round))
         })
         .await?;
-    Ok(List { scope, source: format!("destination:{}", destination.id), id, purposes, former })
+    if let Some(round) = round {
+        let source = format!("campaign:{}", round.id);
+        return Ok(List { scope, source, id, purposes: round.purposes()?, former, campaign: Some(round.id) });
+    }
+    Ok(List { scope, source: format!("destination:{}", destination.id), id, purposes, former, campaign: None })
 }
 
 /// The stop, if the event says that somebody is no longer to be mailed there. Any `Deactivate` does, whatever its state

@@ -4,20 +4,23 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::crypto::ControllerKeys;
+use crate::domain::campaign::Answer;
 use crate::domain::consent::Command;
 use crate::domain::email::EmailAddress;
 use crate::domain::event::Method;
-use crate::domain::ids::{ControllerScope, PurposeId, SubjectId};
+use crate::domain::ids::{CampaignId, ControllerScope, PurposeId, SubjectId};
 use crate::domain::suppression::SuppressionReason;
+use crate::domain::task::TaskKind;
 use crate::domain::time::Timestamp;
 use crate::store::WriteTx;
 use crate::store::destinations::DestinationState;
 use crate::store::former_lists::FormerList;
+use crate::store::outbox::Task;
 use crate::store::suppressions::{EVERY_PURPOSE, Suppression};
 
 use super::super::record::{Occasion, Person, entry};
 use super::super::record_many::{Change, apply_batch};
-use super::super::sync::stood_for;
+use super::super::sync::{SYNC_LANE, stood_for};
 use super::super::{Error, Services};
 
 /// Entries of the "never mail" list in one statement.
@@ -35,6 +38,8 @@ pub struct List {
     pub purposes: Vec<PurposeId>,
     /// Kept on it before: who has yet to leave it, or was mailed from there, may stop there.
     pub former: Vec<FormerList>,
+    /// The round that it was made for, if it was: a stop there is a refusal in the round.
+    pub campaign: Option<CampaignId>,
 }
 
 /// A stop as told.
@@ -109,7 +114,7 @@ pub fn record(
     }
     let mut entries: Vec<Suppression> = Vec::new();
     let mut changes: Vec<Change<'_>> = Vec::new();
-    let mut acted = 0;
+    let (mut acted, mut refused, mut leave) = (0, Vec::new(), Vec::new());
     for stop in stops {
         let listed = |purpose| entry(keys, scope, &stop.address, purpose, stop.reason, &occasion);
         let Some(person) = people.get(&stop.fingerprint) else {
@@ -129,11 +134,13 @@ pub fn record(
             }
         }
         acted += 1;
+        leave.push(id);
         if stop.reason == SuppressionReason::HardBounce {
             entries.push(listed(EVERY_PURPOSE));
             tx.set_undeliverable(scope, id, true)?;
             continue;
         }
+        refused.push(id);
         let command = Command::Withdraw { reason: stop.reason };
         let change = |purpose| Change { person, purpose, command, occasion: occasion.clone() };
         changes.extend(purposes.into_iter().map(change));
@@ -142,6 +149,15 @@ pub fn record(
         tx.suppress(piece)?;
     }
     apply_batch(tx, &*services.ids, keys, &changes)?;
+    if let Some(campaign) = list.campaign {
+        let now = services.clock.now();
+        // An answer of whoever has been asked in the round.
+        let asked = tx.round_entries_of(scope, campaign, &refused)?.into_iter();
+        let asked = asked.filter(|entry| entry.handed_at.is_some()).map(|entry| entry.subject_id);
+        tx.set_member_answers(scope, campaign, &asked.collect::<Vec<_>>(), Answer::No, now)?;
+        let task = |id: &SubjectId| Task::new(scope, TaskKind::Sync, id.uuid(), SYNC_LANE, now, now);
+        tx.enqueue(&leave.iter().map(task).collect::<Vec<_>>())?;
+    }
     Ok(acted)
 }
 

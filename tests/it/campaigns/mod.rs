@@ -2,6 +2,7 @@
 //! person.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod handed;
 mod preparing;
 mod world;
 
@@ -40,9 +41,14 @@ fn pairs(expected: &[(&str, u64)]) -> Vec<(String, u64)> {
 fn assert_adds_up(results: &Value) {
     let number = |name: &str| results[name].as_u64().unwrap();
     let excluded: u64 = counts(&results["excluded"]).iter().map(|(_, people)| people).sum();
-    let sum = number("queued") + number("delivered") + number("held") + number("bounced") + excluded;
+    let sum = number("queued")
+        + number("delivered")
+        + number("held")
+        + number("handed_to_provider")
+        + number("bounced")
+        + excluded;
     assert_eq!(sum, number("audience"), "{results}");
-    assert_eq!(number("asked"), number("delivered") + number("held"), "{results}");
+    assert_eq!(number("asked"), number("delivered") + number("held") + number("handed_to_provider"), "{results}");
     assert_eq!(number("yes") + number("no") + number("silent"), number("asked"), "{results}");
 }
 
@@ -319,7 +325,7 @@ both_engines! {
         let results = app.api().get(&format!("{path}/results")).await.expect(200).json;
         assert_adds_up(&results);
         assert_eq!(results, json!({
-            "status": "running", "audience": 9, "asked": 5, "queued": 1, "delivered": 3, "bounced": 1, "held": 2,
+            "status": "running", "audience": 9, "asked": 5, "queued": 1, "delivered": 3, "bounced": 1, "held": 2, "handed_to_provider": 0,
             "excluded": [{"reason": "opted_out", "explanation": Reason::OptedOut.explanation(), "people": 2}],
             "outsiders": 2, "yes": 2, "no": 1, "silent": 2,
         }));

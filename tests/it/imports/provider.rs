@@ -15,12 +15,8 @@ use crate::support::world::{CLIENT, LIST, OTHER_LIST};
 
 const WORDS: &str = "basis=consent&how=web%20form&statement=Signed%20up%20there&attester=B.%20Lee";
 
-/// Calls the emulator as the account.
 async fn call(world: &World, method: reqwest::Method, path: &str, body: Value) {
-    let url = format!("{}/api/v3.3/{path}", world.emulator.base_url());
-    let request = reqwest::Client::new().request(method, url).basic_auth(world.emulator.account_key(), Some("x"));
-    let answer = request.json(&body).send().await.unwrap();
-    assert!(answer.status().is_success(), "{path}: {}", answer.text().await.unwrap());
+    crate::support::world::api(world, method, path, Some(body)).await;
 }
 
 async fn put_there(world: &World, list: &str, people: &[String], resubscribe: bool) {

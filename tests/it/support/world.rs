@@ -129,6 +129,20 @@ impl World {
     }
 }
 
+/// Calls the emulator's API as the account; gives what it answers, if it is JSON.
+pub async fn api(world: &World, method: reqwest::Method, path: &str, body: Option<Value>) -> Value {
+    let url = format!("{}/api/v3.3/{path}", world.emulator.base_url());
+    let request = reqwest::Client::new().request(method, url).basic_auth(world.emulator.account_key(), Some("x"));
+    let request = match body {
+        Some(body) => request.json(&body),
+        None => request,
+    };
+    let answer = request.send().await.expect("the emulator answers");
+    let (status, text) = (answer.status(), answer.text().await.expect("an answer comes whole"));
+    assert!(status.is_success(), "{path}: {text}");
+    serde_json::from_str(&text).unwrap_or_default()
+}
+
 /// Waits until the question has an answer; fails after ten seconds.
 pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, question: impl FnMut() -> F) -> T {
     within(Duration::from_secs(10), what, question).await
