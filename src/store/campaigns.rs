@@ -192,6 +192,20 @@ impl ReadTx<'_> {
         )
     }
 
+    /// Those of these people who have answered in a round.
+    pub fn answered_among(
+        &mut self,
+        scope: ControllerScope,
+        campaign: CampaignId,
+        people: &[SubjectId],
+    ) -> Result<Vec<SubjectId>, StoreError> {
+        use campaign_members::dsl as t;
+        Ok(
+            on!(self.conn, c => t::campaign_members.filter(t::controller_id.eq(scope.controller())).filter(t::campaign_id.eq(campaign))
+            .filter(t::subject_id.eq_any(people)).filter(t::answer.ne(Answer::Silent)).select(t::subject_id).load(c))?,
+        )
+    }
+
     /// People in a round, in the order of their ids, after `after`; optionally those not asked for one reason.
     pub fn members(
         &mut self,

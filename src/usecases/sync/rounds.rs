@@ -74,7 +74,7 @@ async fn leavers(services: &Services, scope: ControllerScope, people: Vec<Subjec
                 let Some(list_id) = round.list.list_id.clone() else { continue };
                 let wanted: Vec<PurposeId> = round.purposes.iter().map(|purpose| purpose.id).collect();
                 let people = open_people(tx, &keys, scope, entries)?;
-                let records = Records::read(tx, scope, &people, &wanted)?;
+                let records = Records::read(tx, scope, id, &people, &wanted)?;
                 for one in people {
                     if over(&round.campaign, now) || records.judge(&one, &round.purposes, now, &rules).is_err() {
                         let Somebody { entry, person, .. } = one;

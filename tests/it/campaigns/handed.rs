@@ -180,6 +180,36 @@ both_engines! {
         worker.stop().await;
     }
 
+    async fn who_has_answered_is_asked_no_more_although_something_was_left_open(app: TestApp) {
+        let (world, shop) = open(&app).await;
+        let worker = world.worker();
+        let letters = json!({ "slug": "offers", "label": "Offers", "description": "Offers", "kind": "marketing" });
+        app.api().post("/v1/purposes", letters).await.expect(201);
+        let mut wording = world::wording();
+        wording["labels"].as_array_mut().unwrap().push(json!({ "purpose": "offers", "label": "Offers" }));
+        let notice = json!({ "slug": "both", "wording": wording, "purposes": ["newsletter", "tracking", "offers"],
+            "policy_version_id": shop.policy_version });
+        let notice = app.api().post("/v1/notices", notice).await.expect(201).text("id");
+        let query = format!("/v1/imports?purposes=newsletter,offers&{DECLARED}");
+        let import = app.api().upload(&query, "text/csv", csv(&["ana", "ben"])).await.expect(202).text("id");
+        eventually("it is read", async || (app.api().get(&format!("/v1/imports/{import}")).await.text("status") == "done").then_some(())).await;
+        let deadline = app.services.clock.now().plus(Duration::from_secs(14 * 86_400)).to_string();
+        let body = json!({ "name": "Both", "purposes": ["newsletter", "offers"], "import_ids": [import], "notice_id": notice,
+            "sender_id": shop.sender, "deadline": deadline, "delivery": "provider", "destination_id": shop.destination });
+        let round = format!("/v1/campaigns/{}", app.api().post("/v1/campaigns", body).await.expect(201).text("id"));
+        launch(&app, &round).await;
+        handed(&app, &round, 2).await;
+        let list = list_of(&app, &round).await;
+        app.clock.advance(Duration::from_secs(60));
+        tell_the_time(&app, &world);
+        let link = merged(&app, &world, &round, &list, "ana").await;
+        pages::answer(&app, &app.nobody(), &link, &[("choice.newsletter", "yes")]).await.expect(200);
+        until(&world, &list, "ana", State::Deleted).await;
+        let left: Vec<String> = download(&app, &round).await.into_iter().map(|(email, ..)| email).collect();
+        assert_eq!(left, ["ben@example.org"]);
+        worker.stop().await;
+    }
+
     async fn whose_permission_ends_by_itself_leaves_the_list(app: TestApp) {
         let (world, shop) = open(&app).await;
         let worker = world.worker();

@@ -108,7 +108,7 @@ fn give_out(
     refresh(&mut people, tx.round_entries_of(scope, id, &ids)?);
     let purposes = tx.purposes_in_order(scope, &campaign.purposes()?)?;
     let wanted: Vec<PurposeId> = purposes.iter().map(|purpose| purpose.id).collect();
-    let records = Records::read(tx, scope, &people, &wanted)?;
+    let records = Records::read(tx, scope, id, &people, &wanted)?;
     let (mut passed, mut refused, mut over) = (Vec::new(), Vec::new(), Vec::new());
     for one in people {
         match records.judge(&one, &purposes, now, &services.rules) {

@@ -1,7 +1,7 @@
 //! A round is over: whoever stopped on its list without our having been told is heard, and then everybody leaves it. A
 //! list without anybody on it is left there, for the marketer's reports.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use futures_util::{FutureExt, StreamExt, stream};
 
@@ -157,14 +157,19 @@ async fn note(bench: &Bench<'_>, people: &[Subscriber], reason: SuppressionReaso
         let marks: Vec<Vec<u8>> = told.keys().cloned().collect();
         let found = tx.subjects_by_fingerprints(scope, &marks)?;
         let ids: Vec<SubjectId> = found.iter().map(|row| row.id).collect();
-        let ours: HashSet<SubjectId> =
-            tx.round_entries_of(scope, id, &ids)?.into_iter().map(|entry| entry.subject_id).collect();
-        let stops = found.iter().filter(|row| ours.contains(&row.id)).map(|row| Stopped {
-            subject: row.id,
-            reason,
-            until: told.get(&row.email_key).copied().flatten(),
-            asked: true,
-            words: "found on the round's list".to_owned(),
+        let ours: HashMap<SubjectId, bool> = tx
+            .round_entries_of(scope, id, &ids)?
+            .into_iter()
+            .map(|entry| (entry.subject_id, entry.handed_at.is_some()))
+            .collect();
+        let stops = found.iter().filter_map(|row| {
+            Some(Stopped {
+                subject: row.id,
+                reason,
+                until: told.get(&row.email_key).copied().flatten(),
+                asked: *ours.get(&row.id)?,
+                words: "found on the round's list".to_owned(),
+            })
         });
         stops::record(tx, &house, &keys, scope, id, &stops.collect::<Vec<_>>())
     };

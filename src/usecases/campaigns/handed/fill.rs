@@ -96,7 +96,7 @@ async fn recheck(bench: &Bench<'_>) -> Result<RoundStep, Error> {
             let next = entries.last().map(|entry| entry.subject_id).filter(|_| entries.len() == most);
             let people = open_people(tx, &keys, scope, entries)?;
             let purposes = tx.purposes_in_order(scope, &wanted)?;
-            let records = Records::read(tx, scope, &people, &wanted)?;
+            let records = Records::read(tx, scope, id, &people, &wanted)?;
             let leave = people.iter().filter(|one| records.judge(one, &purposes, now, &rules).is_err());
             Ok::<_, Error>((leave.map(|one| leaving(one, now)).collect::<Vec<Task>>(), next))
         };
@@ -153,14 +153,19 @@ async fn set_out(bench: &Bench<'_>, people: Vec<Somebody>) -> Result<Option<Vec<
         refresh(&mut people, tx.round_entries_of(scope, id, &ids)?);
         let purposes = tx.purposes_in_order(scope, &campaign.purposes()?)?;
         let wanted: Vec<PurposeId> = purposes.iter().map(|purpose| purpose.id).collect();
-        let records = Records::read(tx, scope, &people, &wanted)?;
+        let records = Records::read(tx, scope, id, &people, &wanted)?;
         let tracking: Vec<&Purpose> = purposes.iter().filter(|p| p.kind == PurposeKind::Tracking).collect();
         let (mut passed, mut refused, mut over, mut leave) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        for one in people {
+        let mut reached = Vec::new();
+        for mut one in people {
             match records.judge(&one, &purposes, now, &house.rules) {
                 Ok(allowed) => passed.push((one, allowed)),
                 Err(reason) => {
-                    if one.entry.handed_at.is_none() {
+                    if records.has_answered(&one) && one.entry.handed_at.is_none() {
+                        // The link had come there before the crash, and on to the person.
+                        one.entry.handed_at = Some(now);
+                        reached.push(one.clone());
+                    } else if one.entry.handed_at.is_none() {
                         refused.push((one.person.row.id, reason));
                     }
                     if one.entry.state == EntryState::Going {
@@ -175,6 +180,8 @@ async fn set_out(bench: &Bench<'_>, people: Vec<Somebody>) -> Result<Option<Vec<
         }
         issue(tx, &house, &campaign, &mut passed, now)?;
         record::excluded(tx, &campaign, &refused)?;
+        let notice = tx.notice(scope, campaign.notice_id)?;
+        record::asked(tx, &house, &campaign, &notice, &reached.iter().collect::<Vec<_>>(), now)?;
         for (one, _) in &mut passed {
             one.entry.state = EntryState::Going;
         }
@@ -262,7 +269,7 @@ async fn arrive(bench: &Bench<'_>, going: &[Going], outcome: &ImportOutcome) -> 
         let wanted: Vec<PurposeId> = purposes.iter().map(|purpose| purpose.id).collect();
         let mut there = arrived.there.clone();
         refresh(&mut there, tx.round_entries_of(scope, id, &people)?);
-        let records = Records::read(tx, scope, &there, &wanted)?;
+        let records = Records::read(tx, scope, id, &there, &wanted)?;
         let leave: Vec<Task> = there
             .iter()
             .filter(|one| records.judge(one, &purposes, now, &house.rules).is_err())

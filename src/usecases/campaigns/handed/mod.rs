@@ -22,12 +22,12 @@ mod record;
 mod step;
 pub mod stops;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::crypto::ControllerKeys;
 use crate::domain::campaign::EntryState;
 use crate::domain::gate::{MailKind, Reason, SubjectFlags};
-use crate::domain::ids::{ControllerScope, LinkId, PurposeId, SubjectId};
+use crate::domain::ids::{CampaignId, ControllerScope, LinkId, PurposeId, SubjectId};
 use crate::domain::link::LinkAction;
 use crate::domain::purpose::Purpose;
 use crate::domain::time::Timestamp;
@@ -89,6 +89,7 @@ pub(in crate::usecases) struct Records {
     flags: HashMap<SubjectId, SubjectFlags>,
     consents: HashMap<SubjectId, Vec<Consent>>,
     listed: HashMap<Vec<u8>, Vec<Suppression>>,
+    answered: HashSet<SubjectId>,
 }
 
 impl Records {
@@ -96,6 +97,7 @@ impl Records {
     pub fn read(
         tx: &mut ReadTx<'_>,
         scope: ControllerScope,
+        campaign: CampaignId,
         people: &[Somebody],
         purposes: &[PurposeId],
     ) -> Result<Self, Error> {
@@ -110,7 +112,13 @@ impl Records {
         for entry in tx.suppressions_among(scope, &marks)? {
             listed.entry(entry.fingerprint.clone()).or_default().push(entry);
         }
-        Ok(Self { flags, consents, listed })
+        let answered = tx.answered_among(scope, campaign, &ids)?.into_iter().collect();
+        Ok(Self { flags, consents, listed, answered })
+    }
+
+    /// Whether the person has answered in the round: then they are asked no more in it, whatever was left open.
+    pub fn has_answered(&self, one: &Somebody) -> bool {
+        self.answered.contains(&one.person.row.id)
     }
 
     /// What somebody may be asked about now. That this very round has asked them is no reason not to go on with it; and an
@@ -122,6 +130,9 @@ impl Records {
         now: Timestamp,
         rules: &Rules,
     ) -> Result<Vec<PurposeId>, Reason> {
+        if self.has_answered(one) {
+            return Err(Reason::AskedRecently);
+        }
         let id = one.person.row.id;
         let mut consents = self.consents.get(&id).cloned().unwrap_or_default();
         if one.entry.handed_at.is_some() {
