@@ -365,6 +365,31 @@ both_engines! {
         app.api().post(&format!("{path}?purposes=newsletter&basis=hope"), json!({})).await.expect_faults(&["basis"]);
     }
 
+    async fn a_document_may_prove_the_basis_and_a_retry_is_one_import(app: TestApp) {
+        let (world, destination, _) = ready(&app).await;
+        put_there(&world, LIST, &named(&["ana"]), false).await;
+        let path = format!("/v1/destinations/{destination}/lists/{LIST}/imports");
+        let part = |name: &str, more: &str, value: &str| {
+            format!("--XX\r\nContent-Disposition: form-data; name=\"{name}\"{more}\r\n\r\n{value}\r\n")
+        };
+        let head = part("purposes", "", "newsletter") + &part("basis", "", "consent") + &part("how", "", "web form");
+        let proof = part("document", "; filename=\"proof.pdf\"", "%PDF-1.7 proof");
+        let send = async |body: String| {
+            app.api().once("letters-1").upload(&path, "multipart/form-data; boundary=XX", body).await
+        };
+        let taken = send(format!("{head}{proof}--XX--\r\n")).await.expect(202).text("id");
+        assert_eq!(send(format!("{head}{proof}--XX--\r\n")).await.expect(202).text("id"), taken);
+        send(format!("{head}--XX--\r\n")).await.expect_problem(422, "idempotency-key-reused");
+        let file = part("file", "; filename=\"list.csv\"", "email\r\nben@example.org\r\n");
+        send(format!("{head}{file}--XX--\r\n")).await.expect_faults(&["file"]);
+        let mut reading = open(&app, taken.parse().unwrap()).await.unwrap();
+        while reading.step().await.unwrap() == PageStep::More {}
+        assert!(consent(&app, "ana@example.org").await.basis_evidenced, "a document attests it");
+        let document = app.api().get(&format!("/v1/imports/{taken}/document")).await.expect(200);
+        assert_eq!(document.body(), "%PDF-1.7 proof");
+        assert_eq!(app.api().get("/v1/imports").await.expect(200).json["items"].as_array().unwrap().len(), 1);
+    }
+
     async fn a_stop_while_the_list_is_read_is_known_at_the_end(app: TestApp) {
         let (world, destination, _) = ready(&app).await;
         put_there(&world, LIST, &named(&["ana", "ben"]), false).await;
