@@ -102,7 +102,7 @@ const TABLE: &[Line] = &[
     ("PATCH", "/v1/destinations/{id}", SETTINGS, r#"{"on_expiry":"remove"}"#, 200),
     ("PUT", "/v1/destinations/{id}/fields", SETTINGS, r#"{"fields":[]}"#, 200),
     ("POST", "/v1/destinations/look", SETTINGS, "{}", 422),
-    ("POST", "/v1/destinations/oauth", SETTINGS, "{}", 409),
+    ("POST", "/v1/destinations/oauth", SETTINGS, "", 409),
     ("POST", "/v1/destinations/{id}/oauth", SETTINGS, "", 409),
     ("GET", "/v1/destinations/{id}/account", SETTINGS, "", 502),
     ("GET", "/v1/destinations/{id}/check", SETTINGS, "", 200),

@@ -2,25 +2,15 @@
 
 use actix_web::post;
 use actix_web::web::{Data, Json, Path};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
-use validator::Validate;
 
 use crate::domain::ids::DestinationId;
 use crate::http::auth::{For, Settings};
-use crate::http::extract::{ApiJson, path_id};
+use crate::http::extract::path_id;
 use crate::http::problem::{Problem, ProblemBody};
 use crate::usecases::Services;
 use crate::usecases::oauth::{Begun, begin, begin_for};
-
-/// An account to connect.
-#[derive(Deserialize, Validate, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ConnectRequest {
-    /// Where the provider's API is; its usual place unless said otherwise.
-    #[serde(default)]
-    pub base_url: Option<String>,
-}
 
 /// A connection that somebody is to allow.
 #[derive(Serialize, ToSchema)]
@@ -45,16 +35,11 @@ impl From<Begun> for BegunView {
 
 /// Begin to connect an account by OAuth, for a destination that is yet to be made. Begun twice, the second is another one;
 /// what nobody allows is forgotten.
-#[utoipa::path(tag = "destinations", operation_id = "begin_connection", security(("token" = ["settings"])), request_body = ConnectRequest,
+#[utoipa::path(tag = "destinations", operation_id = "begin_connection", security(("token" = ["settings"])),
     responses((status = 200, description = "Begun: somebody has to allow it", body = BegunView), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
 #[post("/destinations/oauth")]
-pub async fn connect(
-    who: For<Settings>,
-    services: Data<Services>,
-    body: ApiJson<ConnectRequest>,
-) -> Result<Json<BegunView>, Problem> {
-    let begun = begin(&services, who.scope, body.value.base_url.as_deref()).await?;
-    Ok(Json(begun.into()))
+pub async fn connect(who: For<Settings>, services: Data<Services>) -> Result<Json<BegunView>, Problem> {
+    Ok(Json(begin(&services, who.scope).await?.into()))
 }
 
 /// Begin to connect a destination anew: after its connection has ended, or in place of its API key. What it has stays

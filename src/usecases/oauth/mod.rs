@@ -19,8 +19,7 @@ use crate::domain::time::Timestamp;
 use crate::store::provider_connections::ProviderConnection;
 use crate::store::{ReadTx, StoreError, WriteTx};
 
-use super::destinations::reachable;
-use super::{Error, Services, shape, sync};
+use super::{Error, Services, sync};
 
 pub use back::{Asked, Connected, Unconnected, connect, look_at_state};
 pub use keep::look_after;
@@ -87,26 +86,36 @@ fn app(services: &Services) -> Result<&OauthApp, Error> {
 }
 
 /// Begins a connection, for a destination that is yet to be made.
-pub async fn begin(services: &Services, scope: ControllerScope, base_url: Option<&str>) -> Result<Begun, Error> {
-    let base_url = shape::api_root("base_url", base_url.unwrap_or(&services.rules.provider_base_url))?;
-    reachable(services, &base_url)?;
-    begun(services, scope, None, base_url).await
+pub async fn begin(services: &Services, scope: ControllerScope) -> Result<Begun, Error> {
+    begun(services, scope, None).await
 }
 
 /// Begins to connect a destination anew, or by OAuth in place of its API key. Other destinations that name the same
 /// connection are spoken to by the new tokens as well.
 pub async fn begin_for(services: &Services, scope: ControllerScope, id: DestinationId) -> Result<Begun, Error> {
     let destination = services.store.read(move |tx: &mut ReadTx<'_>| tx.destination(scope, id)).await?;
-    begun(services, scope, Some((id, destination.connection_id)), destination.base_url).await
+    app(services)?;
+    let provider = provider(services);
+    if destination.base_url != provider {
+        return Err(Error::field(
+            "base_url",
+            format!("accounts are connected by OAuth at {provider} and nowhere else"),
+        ));
+    }
+    begun(services, scope, Some((id, destination.connection_id))).await
+}
+
+/// The one place to which the secret of the operator's app goes: not where a controller says, but where the operator does.
+fn provider(services: &Services) -> &str {
+    services.rules.provider_base_url.trim_end_matches('/')
 }
 
 async fn begun(
     services: &Services,
     scope: ControllerScope,
     whose: Option<(DestinationId, Option<ConnectionId>)>,
-    base_url: String,
 ) -> Result<Begun, Error> {
-    let app = app(services)?;
+    let (app, base_url) = (app(services)?, provider(services).to_owned());
     let (now, rules, fresh) = (services.clock.now(), &services.rules.oauth, services.ids.row());
     let (state, state_until, most) = (bearer_token(""), now.plus(rules.state_ttl), rules.unused);
     let url = sync::client_at(&base_url, CALL, CALL)?.authorize_url(app, &redirect_uri(services), &state);

@@ -104,9 +104,8 @@ both_engines! {
     async fn without_an_app_the_doors_say_what_is_missing(app: TestApp) {
         let world = World::around(&app);
         let shop = Shop::open(&app, &world).await;
-        for (path, body) in [("/v1/destinations/oauth".to_owned(), Some("{}")), (format!("/v1/destinations/{}/oauth", shop.destination), None)] {
-            let body = body.map(|text| ("application/json", text.as_bytes().to_vec()));
-            let refused = app.api().send(Method::POST, &path, body).await.expect_problem(409, "not-set-up");
+        for path in ["/v1/destinations/oauth".to_owned(), format!("/v1/destinations/{}/oauth", shop.destination)] {
+            let refused = app.api().send(Method::POST, &path, None).await.expect_problem(409, "not-set-up");
             assert!(refused.text("detail").contains("RECONSENT_CAMPAIGN_MONITOR_OAUTH_CLIENT_ID"), "{}", refused.json);
         }
     }

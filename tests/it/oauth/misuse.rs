@@ -105,7 +105,10 @@ both_engines! {
         body["api_key"] = json!("both");
         app.api().post("/v1/destinations", body).await.expect_faults(&["api_key", "connection_id"]);
         assert_eq!(stranger.emulator.request_count(), 0);
-        app.api().post("/v1/destinations/oauth", json!({ "base_url": "https://example.org" })).await.expect_faults(&["base_url"]);
+        // Nor does the app's secret go where a controller says.
+        let elsewhere = json!({ "base_url": stranger.emulator.base_url(), "client_id": CLIENT, "api_key": "k", "time_zone": "Europe/Amsterdam" });
+        let elsewhere = app.api().post("/v1/destinations", elsewhere).await.expect(201).text("id");
+        app.api().send(Method::POST, &format!("/v1/destinations/{elsewhere}/oauth"), None).await.expect_faults(&["base_url"]);
     }
 }
 

@@ -38,16 +38,12 @@ impl Agency {
     }
 
     async fn open_with(app: &TestApp, rules: OauthRules) -> Self {
-        let (house, door) = instance(app, rules);
-        let redirect_uri = format!("{}/oauth/campaign-monitor/callback", house.base);
-        let world = World::around_with(&house, |emulator| {
-            emulator.oauth_app(OauthAppSeed {
-                client_id: APP.to_owned(),
-                client_secret: APP_SECRET.to_owned(),
-                name: "Reconsent at the agency".to_owned(),
-                redirect_uri,
-            })
-        });
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+        let mut house = app.clone();
+        house.base = format!("http://{}", listener.local_addr().unwrap());
+        let mut world = world(&house);
+        let (house, door) = served(house, listener, rules, world.emulator.base_url());
+        world.works_for(&house);
         let agency = Self { app: house, world, _door: door };
         agency.tick(Duration::ZERO);
         agency
@@ -62,8 +58,7 @@ impl Agency {
 
     /// Begins a connection: its id, and where to allow it.
     async fn begin(&self, api: &Api) -> (String, String) {
-        let body = json!({ "base_url": self.world.emulator.base_url() });
-        let begun = api.post("/v1/destinations/oauth", body).await.expect(200);
+        let begun = api.send(Method::POST, "/v1/destinations/oauth", None).await.expect(200);
         (begun.text("connection_id"), begun.text("authorize_url"))
     }
 
@@ -160,14 +155,33 @@ impl Agency {
     }
 }
 
-/// Another process of the same house, with an app at the provider, behind a door of its own.
-fn instance(app: &TestApp, rules: OauthRules) -> (TestApp, RunningServer) {
+/// The outside world of a house, with the operator's app at the provider.
+fn world(house: &TestApp) -> World {
+    let redirect_uri = format!("{}/oauth/campaign-monitor/callback", house.base);
+    World::around_with(house, |emulator| {
+        emulator.oauth_app(OauthAppSeed {
+            client_id: APP.to_owned(),
+            client_secret: APP_SECRET.to_owned(),
+            name: "Reconsent at the agency".to_owned(),
+            redirect_uri,
+        })
+    })
+}
+
+/// Another process of the agency's house, behind a door of its own.
+fn instance(agency: &Agency) -> (TestApp, RunningServer) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    let mut house = app.clone();
+    let mut house = agency.app.clone();
     house.base = format!("http://{}", listener.local_addr().unwrap());
+    served(house, listener, OauthRules::default(), agency.world.emulator.base_url())
+}
+
+/// Serves a house that has an app at this provider.
+fn served(mut house: TestApp, listener: TcpListener, rules: OauthRules, provider: &str) -> (TestApp, RunningServer) {
     let operators = OauthApp { client_id: APP.to_owned(), client_secret: Secret::new(APP_SECRET.to_owned()) };
     let oauth = OauthRules { app: Some(operators), ..rules };
-    house.services.rules = Arc::new(Rules { oauth, ..(*app.services.rules).clone() });
+    let provider_base_url = provider.to_owned();
+    house.services.rules = Arc::new(Rules { oauth, provider_base_url, ..(*house.services.rules).clone() });
     house.services.base_url = house.base.as_str().into();
     house.services.renewals = Arc::default();
     let door = RunningServer::start(house.services.clone(), settings(), listener);

@@ -169,7 +169,7 @@ both_engines! {
     async fn two_processes_renew_once_between_them(app: TestApp) {
         let agency = Agency::open(&app).await;
         let (_, destination) = agency.shop().await;
-        let (second, _door) = instance(&app, OauthRules::default());
+        let (second, _door) = instance(&agency);
         agency.world.emulator.rotate_refresh_tokens(true);
         for _ in 0..3 {
             agency.world.emulator.expire_access_tokens();

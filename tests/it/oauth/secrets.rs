@@ -43,9 +43,7 @@ both_engines! {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut house = app.clone();
         house.base = format!("http://127.0.0.1:{port}");
-        let redirect_uri = format!("{}/oauth/campaign-monitor/callback", house.base);
-        let seed = OauthAppSeed { client_id: APP.to_owned(), client_secret: APP_SECRET.to_owned(), name: "App".to_owned(), redirect_uri };
-        let world = World::around_with(&house, |emulator| emulator.oauth_app(seed));
+        let world = world(&house);
         let (log, secret) = (house.folder().join("log.txt"), house.folder().join("secret.txt"));
         std::fs::write(&secret, format!("{APP_SECRET}\n")).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_reconsent"))
@@ -67,7 +65,9 @@ both_engines! {
             .unwrap();
         let _ended = Ended(child);
         house.until_up().await;
-        let agency = Agency { app: house, world, _door: instance(&app, OauthRules::default()).1 };
+        // Another process stands beside it and is not asked.
+        let beside = served(app.clone(), TcpListener::bind("127.0.0.1:0").unwrap(), OauthRules::default(), "http://127.0.0.1:9").1;
+        let agency = Agency { app: house, world, _door: beside };
         let (_, destination) = agency.shop().await;
         agency.world.emulator.expire_access_tokens();
         assert_eq!(agency.credential(&destination).await.0, "good");

@@ -91,6 +91,11 @@ impl World {
         Self { catcher: Arc::new(catcher), emulator, app: app.clone() }
     }
 
+    /// Its workers are this house's from now on.
+    pub fn works_for(&mut self, app: &TestApp) {
+        self.app = app.clone();
+    }
+
     /// A pool of connections to the catcher.
     pub fn relay(&self) -> RelayPool {
         let relay = Relay::new(RelaySettings::loopback(self.catcher.smtp_addr().port())).expect("a relay on loopback");
