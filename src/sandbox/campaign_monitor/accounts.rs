@@ -4,6 +4,7 @@ use super::api::Scope;
 use super::body::{Fields, is_email};
 use super::call::{Call, Reply};
 use super::clock;
+use super::desk::Desk;
 use super::error::ApiError;
 use super::model::World;
 use super::orders::OrderBy;
@@ -76,12 +77,17 @@ pub(super) fn client(world: &mut World, id: &str) -> Answer {
     })))
 }
 
-pub(super) fn lists(world: &World, client_id: &str) -> Answer {
-    let lists: Vec<_> = world
-        .lists
-        .values()
-        .filter(|list| list.client_id == client_id)
-        .map(|list| json!({"ListID": list.id, "Name": list.title}))
+/// A list that was just made is not here yet, and one that was just removed still is, while the list of lists
+/// lags (section 6.1).
+pub(super) fn lists(desk: &Desk, client_id: &str) -> Answer {
+    let lagging: Vec<_> = desk.lagging(client_id).collect();
+    let is_new = |id: &str| lagging.iter().any(|lag| !lag.gone && lag.list_id == id);
+    let there = desk.world.lists.values().filter(|list| list.client_id == client_id && !is_new(&list.id));
+    let gone = lagging.iter().filter(|lag| lag.gone).map(|lag| (&lag.list_id, &lag.title));
+    let lists: Vec<_> = there
+        .map(|list| (&list.id, &list.title))
+        .chain(gone)
+        .map(|(id, title)| json!({"ListID": id, "Name": title}))
         .collect();
     Ok(Reply::read(json!(lists)))
 }

@@ -1,19 +1,40 @@
 //! Answers as they leave: JSON or a gateway's page, whole, in drops, or not at all.
 
 use super::faults::FaultKind;
-use actix_web::HttpResponse;
 use actix_web::body::{BodySize, MessageBody, SizedStream};
-use actix_web::http::StatusCode;
+use actix_web::http::{StatusCode, header};
 use actix_web::web::Bytes;
+use actix_web::{HttpRequest, HttpResponse};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use futures_util::stream;
 use serde_json::{Value, json};
-use std::io;
+use std::io::{self, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 /// In how many drops a slow body comes.
 const DROPS: usize = 10;
+
+/// How the caller wants the answer.
+#[derive(Clone, Copy)]
+pub(super) struct Wish {
+    pretty: bool,
+    gzip: bool,
+}
+
+impl Wish {
+    pub(super) fn of(request: &HttpRequest) -> Self {
+        let pretty = request.uri().query().is_some_and(|query| query.to_lowercase().contains("pretty=true"));
+        let accepted = request.headers().get_all(header::ACCEPT_ENCODING).filter_map(|value| value.to_str().ok());
+        let gzip = accepted.flat_map(|value| value.split(',')).any(|coding| {
+            let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
+            name.trim().eq_ignore_ascii_case("gzip") && !matches!(weight.trim(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000")
+        });
+        Self { pretty, gzip }
+    }
+}
 
 /// What a call is answered.
 pub(super) struct Answer {
@@ -74,26 +95,46 @@ impl Answer {
         }
     }
 
-    pub(super) fn into_response(self, pretty: bool) -> HttpResponse {
+    pub(super) fn into_response(self, wish: Wish) -> HttpResponse {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = HttpResponse::build(status);
         for (name, value) in self.headers {
             response.insert_header((name, value));
         }
-        let text = |body: Value| if pretty { format!("{body:#}") } else { body.to_string() };
+        let mut text = |body: Value| {
+            let text = if wish.pretty { format!("{body:#}") } else { body.to_string() };
+            response.content_type("application/json; charset=utf-8").insert_header((header::VARY, "Accept-Encoding"));
+            if wish.gzip {
+                response.insert_header((header::CONTENT_ENCODING, "gzip"));
+                zipped(&text)
+            } else {
+                Bytes::from(text)
+            }
+        };
         match self.body {
             Body::Cut => HttpResponse::Ok().force_close().body(Cut),
             Body::Html => response
                 .content_type("text/html; charset=utf-8")
                 .body(format!("<html><head><title>{status}</title></head><body>{status}</body></html>")),
             Body::Json(None) | Body::Slow(None, _) => response.finish(),
-            Body::Json(Some(body)) => response.content_type(JSON).body(text(body)),
-            Body::Slow(Some(body), time) => response.content_type(JSON).body(drops(text(body), time)),
+            Body::Json(Some(body)) => {
+                let text = text(body);
+                response.body(text)
+            }
+            Body::Slow(Some(body), time) => {
+                let text = text(body);
+                response.body(drops(text, time))
+            }
         }
     }
 }
 
-const JSON: &str = "application/json; charset=utf-8";
+fn zipped(text: &str) -> Bytes {
+    let mut zip = GzEncoder::new(Vec::new(), Compression::fast());
+    // Writing into memory does not fail.
+    let _ = zip.write_all(text.as_bytes());
+    zip.finish().unwrap_or_default().into()
+}
 
 /// The headers of a rate limit; the reset is in seconds from now.
 pub(super) fn rate_limit(limit: u64, remaining: u64, reset: u64) -> Vec<(&'static str, String)> {
@@ -105,8 +146,7 @@ pub(super) fn rate_limit(limit: u64, remaining: u64, reset: u64) -> Vec<(&'stati
 }
 
 /// The text with its length announced, and a pause before each part.
-fn drops(text: String, time: Duration) -> impl MessageBody + 'static {
-    let whole = Bytes::from(text);
+fn drops(whole: Bytes, time: Duration) -> impl MessageBody + 'static {
     let part = whole.len().div_ceil(DROPS).max(1);
     let pause = time / u32::try_from(whole.len().div_ceil(part)).unwrap_or(1).max(1);
     let length = whole.len() as u64;

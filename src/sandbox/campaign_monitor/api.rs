@@ -6,7 +6,7 @@
 use super::call::{Address, Call, Reply};
 use super::desk::Desk;
 use super::error::ApiError;
-use super::{accounts, custom_fields, importing, lists, oauth, subscribers, webhooks};
+use super::{accounts, custom_fields, importing, lists, oauth, subscribers, transactional, webhooks};
 use data_encoding::BASE64;
 use jiff::Timestamp;
 use serde_json::json;
@@ -105,6 +105,7 @@ fn route(desk: &mut Desk, call: &Call, scope: &Scope, now: Timestamp) -> Result<
             desk.world.client(id)?;
         }
         ["lists" | "subscribers", id, ..] => scope.allows_list(desk, id)?,
+        ["transactional", rest @ ..] => return transactional::route(desk, call, rest, scope, now),
         _ => {}
     }
     match (call.method.as_str(), path.as_slice()) {
@@ -114,17 +115,17 @@ fn route(desk: &mut Desk, call: &Call, scope: &Scope, now: Timestamp) -> Result<
         ("GET", ["billingdetails"]) => Err(ApiError::new(403, 403, "Only for agency accounts")),
         ("GET", ["clients"]) => accounts::clients(&desk.world, scope),
         ("GET", ["clients", id]) => accounts::client(&mut desk.world, id),
-        ("GET", ["clients", id, "lists"]) => accounts::lists(&desk.world, id),
+        ("GET", ["clients", id, "lists"]) => accounts::lists(desk, id),
         ("GET", ["clients", id, "segments"]) if !id.is_empty() => Ok(Reply::read(json!([]))),
         ("GET", ["clients", id, "listsforemail"]) => accounts::lists_for_email(&desk.world, id, call),
         ("GET", ["clients", id, "suppressionlist"]) => accounts::suppression_list(&mut desk.world, id, call),
         ("POST", ["clients", id, "suppress"]) => accounts::suppress(&mut desk.world, id, call, now),
         ("PUT", ["clients", id, "unsuppress"]) => accounts::unsuppress(&mut desk.world, id, call),
 
-        ("POST", ["lists", client]) => lists::create(&mut desk.world, client, call),
+        ("POST", ["lists", client]) => lists::create(desk, client, call),
         ("GET", ["lists", id]) => lists::details(&mut desk.world, id),
         ("PUT", ["lists", id]) => lists::update(&mut desk.world, id, call, now),
-        ("DELETE", ["lists", id]) => lists::delete(&mut desk.world, id),
+        ("DELETE", ["lists", id]) => lists::delete(desk, id),
         ("GET", ["lists", id, "stats"]) => lists::stats(&mut desk.world, id, now),
         ("GET", ["lists", id, "segments"]) if !id.is_empty() => Ok(Reply::read(json!([]))),
         ("GET", ["lists", id, "customfields"]) => custom_fields::all(&mut desk.world, id),

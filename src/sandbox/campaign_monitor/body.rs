@@ -2,6 +2,7 @@
 //!
 //! Promises: a wrong type is refused with the field's name; unknown fields are ignored.
 
+use super::call::Version;
 use super::error::ApiError;
 use serde_json::{Map, Value};
 
@@ -80,8 +81,11 @@ impl<'a> Fields<'a> {
 }
 
 impl Row {
-    pub(super) fn of(value: &Value) -> Result<Self, ApiError> {
+    /// What a version does not know is passed over: before v3.2 a write says nothing about tracking and leaves
+    /// it as it is, before v3.3 there is no mobile number.
+    pub(super) fn of(value: &Value, version: Version) -> Result<Self, ApiError> {
         let fields = Fields::of(value)?;
+        let mobile = |name: &str| if version.knows_joining_and_mobile() { fields.text(name) } else { Ok(None) };
         let mut writes = Vec::new();
         for entry in fields.items("CustomFields")? {
             let entry = Fields::of(entry).map_err(|_| ApiError::unreadable("CustomFields"))?;
@@ -94,10 +98,13 @@ impl Row {
         Ok(Self {
             email: fields.text("EmailAddress")?.unwrap_or_default().trim().to_owned(),
             name: fields.text("Name")?,
-            mobile: fields.text("MobileNumber")?,
+            mobile: mobile("MobileNumber")?,
             fields: writes,
-            consent_to_track: fields.text("ConsentToTrack")?,
-            consent_to_sms: fields.text("ConsentToSendSms")?,
+            consent_to_track: match version.knows_tracking() {
+                true => fields.text("ConsentToTrack")?,
+                false => Some("Unchanged".to_owned()),
+            },
+            consent_to_sms: mobile("ConsentToSendSms")?,
         })
     }
 
@@ -137,7 +144,7 @@ mod tests {
         let fields = Fields::of(&value).unwrap();
         assert_eq!(fields.text("EmailAddress").unwrap().as_deref(), Some("a@example.com"));
         assert!(fields.flag("Resubscribe").unwrap());
-        let refusal = Row::of(&value).err().unwrap();
+        let refusal = Row::of(&value, Version::V3_3).err().unwrap();
         assert_eq!(refusal.status, 400);
         assert!(refusal.message.contains("CustomFields"));
     }

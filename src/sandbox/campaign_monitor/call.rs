@@ -7,11 +7,31 @@ use super::error::ApiError;
 use serde_json::Value;
 use std::collections::HashMap;
 
+/// The versions that still answer, oldest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Version {
+    V3,
+    V3_1,
+    V3_2,
+    V3_3,
+}
+
+impl Version {
+    /// From v3.2 on each write has to say whether it consents to tracking, and reads can show it.
+    pub(super) fn knows_tracking(self) -> bool {
+        self >= Self::V3_2
+    }
+
+    /// From v3.3 on there are a date of joining and a mobile number.
+    pub(super) fn knows_joining_and_mobile(self) -> bool {
+        self >= Self::V3_3
+    }
+}
+
 /// A call below `/api/`.
 pub(super) struct Call {
     pub(super) method: String,
-    /// 32 or 33.
-    pub(super) version: u8,
+    pub(super) version: Version,
     /// Path pieces behind the version, the last one without `.json`.
     pub(super) path: Vec<String>,
     query: HashMap<String, String>,
@@ -41,6 +61,11 @@ impl Reply {
         Self { status: 201, body: Some(body), test: None }
     }
 
+    /// 202, as mails are taken.
+    pub(super) fn accepted(body: Value) -> Self {
+        Self { status: 202, body: Some(body), test: None }
+    }
+
     /// 200 without a body, as most writes answer.
     pub(super) fn done() -> Self {
         Self { status: 200, body: None, test: None }
@@ -51,7 +76,7 @@ impl Reply {
 pub(super) enum Address {
     /// A version 3 path; authentication comes before anything else is looked at.
     Api(Call),
-    /// Version 3 of some kind, or without `.json`: refused after authentication.
+    /// A version 3 that does not exist, or a path without `.json`: refused after authentication.
     Unknown,
     /// Not version 3 at all: not found even without a key.
     Foreign,
@@ -65,24 +90,33 @@ impl Call {
         }
         let version = pieces.next().unwrap_or_default();
         let version = match version.as_str() {
-            "v3.3" => 33,
-            "v3.2" => 32,
-            other if other == "v3" || other.starts_with("v3.") => return Address::Unknown,
+            "v3.3" => Version::V3_3,
+            "v3.2" => Version::V3_2,
+            "v3.1" => Version::V3_1,
+            "v3" => Version::V3,
+            other if other.starts_with("v3.") => return Address::Unknown,
             _ => return Address::Foreign,
         };
         let mut path: Vec<String> = pieces.collect();
-        let last = path.last_mut().and_then(|last| {
-            let stem = last.strip_suffix(".json")?.to_owned();
-            *last = stem;
-            Some(())
-        });
-        if last.is_none() {
-            return Address::Unknown;
+        // Below `/transactional` a path has no extension (section 1); everywhere else it needs one.
+        if path.first().is_none_or(|first| first != "transactional") {
+            let last = path.last_mut().and_then(|last| {
+                let stem = last.strip_suffix(".json")?.to_owned();
+                *last = stem;
+                Some(())
+            });
+            if last.is_none() {
+                return Address::Unknown;
+            }
         }
         let query = url::form_urlencoded::parse(query.as_bytes())
             .map(|(name, value)| (name.to_lowercase(), value.into_owned()))
             .collect();
         Address::Api(Self { method: method.to_owned(), version, path, query, body })
+    }
+
+    pub(super) fn is_transactional(&self) -> bool {
+        self.path.first().is_some_and(|first| first == "transactional")
     }
 
     pub(super) fn query(&self, name: &str) -> Option<&str> {

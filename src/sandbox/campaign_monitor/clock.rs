@@ -60,6 +60,11 @@ pub(super) fn seconds(at: Timestamp, iana: &str) -> String {
     local(at, iana).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
+/// ISO 8601 with the offset of that moment.
+pub(super) fn with_offset(at: Timestamp, iana: &str) -> String {
+    at.to_zoned(zone(iana)).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
+}
+
 /// When a day begins in the zone.
 pub(super) fn midnight(day: Date, iana: &str) -> Timestamp {
     // Only the last days of the calendar have no such moment.

@@ -3,6 +3,7 @@
 //! Promises: nothing here is in the request log or struck by a fault; a form that a page of another site
 //! sends is refused.
 
+use super::delivery::WebhookTrouble;
 use super::desk::Shared;
 use super::faults::{Fault, FaultRule};
 use super::pages;
@@ -25,6 +26,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         .route("/sandbox/faults", web::post().to(push_fault))
         .route("/sandbox/faults", web::get().to(standing_faults))
         .route("/sandbox/faults", web::delete().to(clear_faults))
+        .route("/sandbox/webhooks", web::post().to(trouble_webhooks))
         .route("/sandbox/lists/{id}/{act}", web::post().to(act));
 }
 
@@ -106,6 +108,14 @@ async fn clear_faults(shared: Data<Shared>, request: HttpRequest) -> HttpRespons
         return HttpResponse::Forbidden().finish();
     }
     shared.faults.clear();
+    HttpResponse::NoContent().finish()
+}
+
+async fn trouble_webhooks(shared: Data<Shared>, request: HttpRequest, trouble: Json<WebhookTrouble>) -> HttpResponse {
+    if from_another_site(&request) {
+        return HttpResponse::Forbidden().finish();
+    }
+    shared.work(false, |desk, _| desk.trouble = trouble.into_inner());
     HttpResponse::NoContent().finish()
 }
 

@@ -8,12 +8,15 @@ use super::desk::{Desk, Shared};
 use super::error::ApiError;
 use super::snapshot::Snapshot;
 use reqwest::Client;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use std::io;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const BATCH: usize = 1000;
+/// How much of a refusal is passed on (bytes).
+const SAID: usize = 2_000;
 const TICK: Duration = Duration::from_millis(20);
 
 /// How webhooks are called.
@@ -25,6 +28,21 @@ pub struct WebhookDelivery {
     pub repeats: Vec<Duration>,
     /// A webhook that only failed for this long is switched off.
     pub off_after: Duration,
+}
+
+/// What else happens to events on their way, on demand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WebhookTrouble {
+    /// Every batch is delivered a second time.
+    pub twice: bool,
+    /// What waits is delivered newest first.
+    pub backwards: bool,
+    /// Events vanish.
+    pub lost: bool,
+    /// How long events are collected before they go (milliseconds in JSON).
+    #[serde(deserialize_with = "super::faults::millis")]
+    pub hold: Duration,
 }
 
 impl Default for WebhookDelivery {
@@ -52,6 +70,7 @@ struct Batch {
     hook_id: String,
     url: String,
     body: Vec<u8>,
+    twice: bool,
 }
 
 /// Settles queued adds, sends webhooks and saves, until the runtime ends.
@@ -74,19 +93,32 @@ pub(super) async fn run(
 }
 
 fn batches(desk: &mut Desk) -> Vec<Batch> {
+    let trouble = desk.trouble;
     let mut batches = Vec::new();
     for list in desk.world.lists.values() {
         for hook in list.webhooks.iter().filter(|hook| hook.active) {
             let Some(queue) = desk.hooks.get_mut(&hook.id) else {
                 continue;
             };
-            if queue.in_flight || queue.events.is_empty() {
+            let held = queue.waiting_since.is_some_and(|since| since.elapsed() < trouble.hold);
+            if queue.in_flight || queue.events.is_empty() || held {
+                continue;
+            }
+            let count = queue.events.len().min(BATCH);
+            let events: Vec<Value> = if trouble.backwards {
+                let kept = queue.events.len() - count;
+                queue.events.drain(kept..).rev().collect()
+            } else {
+                queue.events.drain(..count).collect()
+            };
+            // What is left has waited as long as the rest.
+            queue.waiting_since = queue.waiting_since.filter(|_| !queue.events.is_empty());
+            if trouble.lost {
                 continue;
             }
             queue.in_flight = true;
-            let count = queue.events.len().min(BATCH);
-            let events: Vec<Value> = queue.events.drain(..count).collect();
-            batches.push(Batch { hook_id: hook.id.clone(), url: hook.url.clone(), body: envelope(&list.id, events) });
+            let body = envelope(&list.id, events);
+            batches.push(Batch { hook_id: hook.id.clone(), url: hook.url.clone(), body, twice: trouble.twice });
         }
     }
     batches
@@ -105,7 +137,11 @@ async fn deliver(shared: Arc<Shared>, client: Client, delivery: WebhookDelivery,
         tokio::time::sleep(*pause).await;
         delivered = post(&client, &batch.url, batch.body.clone()).await.is_ok();
     }
-    shared.work(false, |desk, _| {
+    if delivered && batch.twice {
+        // Whether the second time is heard changes nothing.
+        let _ = post(&client, &batch.url, batch.body.clone()).await;
+    }
+    shared.work(false, |desk, now| {
         let Some(queue) = desk.hooks.get_mut(&batch.hook_id) else {
             return;
         };
@@ -114,8 +150,8 @@ async fn deliver(shared: Arc<Shared>, client: Client, delivery: WebhookDelivery,
             queue.failing_since = None;
             return;
         }
-        let since = *queue.failing_since.get_or_insert_with(Instant::now);
-        if since.elapsed() >= delivery.off_after {
+        let since = *queue.failing_since.get_or_insert(now);
+        if now.duration_since(since).unsigned_abs() >= delivery.off_after {
             queue.events.clear();
             let hooks = desk.world.lists.values_mut().flat_map(|list| &mut list.webhooks);
             for hook in hooks.filter(|hook| hook.id == batch.hook_id) {
@@ -126,28 +162,44 @@ async fn deliver(shared: Arc<Shared>, client: Client, delivery: WebhookDelivery,
     });
 }
 
-/// The failure's status (0 for no answer) and its words.
-async fn post(client: &Client, url: &str, body: Vec<u8>) -> Result<(), (u16, String)> {
-    let answer = client
+/// How a receiver failed.
+struct Refusal {
+    /// 0 for no answer.
+    status: u16,
+    words: String,
+    /// The beginning of what it said.
+    said: String,
+}
+
+async fn post(client: &Client, url: &str, body: Vec<u8>) -> Result<(), Refusal> {
+    let mut answer = client
         .post(url)
         .header("Content-Type", "application/json")
         .body(body)
         .send()
         .await
-        .map_err(|error| (0, error.without_url().to_string()))?;
+        .map_err(|error| Refusal { status: 0, words: error.without_url().to_string(), said: String::new() })?;
     let status = answer.status();
-    if status.is_success() { Ok(()) } else { Err((status.as_u16(), status.to_string())) }
+    if status.is_success() {
+        return Ok(());
+    }
+    let mut said = Vec::new();
+    while let (true, Ok(Some(part))) = (said.len() < SAID, answer.chunk().await) {
+        said.extend_from_slice(&part[..part.len().min(SAID - said.len())]);
+    }
+    let said = String::from_utf8_lossy(&said).into_owned();
+    Err(Refusal { status: status.as_u16(), words: status.to_string(), said })
 }
 
 /// The webhook test: an envelope without events.
 pub(super) async fn test(client: &Client, wanted: &HookTest) -> Result<(), ApiError> {
     let body = envelope(&wanted.list_id, Vec::new());
-    post(client, &wanted.url, body).await.map_err(|(status, words)| {
+    post(client, &wanted.url, body).await.map_err(|refusal| {
         ApiError::input(610).with_result(json!({
-            "FailureStatus": if status == 0 { "ConnectionFailure" } else { "ProtocolError" },
-            "FailureResponseMessage": words,
-            "FailureResponseCode": status,
-            "FailureResponse": "",
+            "FailureStatus": if refusal.status == 0 { "ConnectionFailure" } else { "ProtocolError" },
+            "FailureResponseMessage": refusal.words,
+            "FailureResponseCode": refusal.status,
+            "FailureResponse": refusal.said,
         }))
     })
 }

@@ -5,10 +5,12 @@
 
 use super::api::TokenState;
 use super::body::Row;
+use super::delivery::WebhookTrouble;
 use super::error::ApiError;
 use super::faults::Faults;
 use super::model::World;
 use super::request_log::RequestLog;
+use super::transactional::Mails;
 use super::writing::Door;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -24,8 +26,20 @@ const REMEMBERED_WRITES: usize = 100_000;
 #[derive(Default)]
 pub(super) struct HookQueue {
     pub(super) events: VecDeque<Value>,
+    /// When the first of them came.
+    pub(super) waiting_since: Option<Instant>,
     pub(super) in_flight: bool,
-    pub(super) failing_since: Option<Instant>,
+    /// By the emulator's clock, so that a week can be made to pass.
+    pub(super) failing_since: Option<Timestamp>,
+}
+
+/// A list that the list of lists does not know of yet, or still knows of.
+pub(super) struct Lag {
+    pub(super) client_id: String,
+    pub(super) list_id: String,
+    pub(super) title: String,
+    pub(super) gone: bool,
+    at: Instant,
 }
 
 struct QueuedAdd {
@@ -41,8 +55,13 @@ pub(super) struct Desk {
     pub(super) hooks: HashMap<String, HookQueue>,
     pub(super) add_delay: Duration,
     pub(super) repeat_limit: Option<Duration>,
+    /// How long the list of lists lags behind.
+    pub(super) list_lag: Duration,
+    pub(super) trouble: WebhookTrouble,
+    pub(super) mails: Mails,
     /// Grows with every change; the snapshot compares it with what it wrote last.
     pub(super) changes: u64,
+    lags: Vec<Lag>,
     adds: VecDeque<QueuedAdd>,
     writes: HashMap<(String, String), Instant>,
 }
@@ -55,6 +74,10 @@ impl Desk {
             hooks: HashMap::new(),
             add_delay,
             repeat_limit: None,
+            list_lag: Duration::ZERO,
+            trouble: WebhookTrouble::default(),
+            mails: Mails::default(),
+            lags: Vec::new(),
             changes: 1,
             adds: VecDeque::new(),
             writes: HashMap::new(),
@@ -103,6 +126,25 @@ impl Desk {
         Ok(())
     }
 
+    /// Notes that a list came or goes; before it is gone.
+    pub(super) fn note_lag(&mut self, list_id: &str, gone: bool) {
+        let limit = self.list_lag;
+        self.lags.retain(|lag| lag.at.elapsed() < limit && lag.list_id != list_id);
+        if let Some(list) = self.world.lists.get(list_id).filter(|_| !limit.is_zero()) {
+            self.lags.push(Lag {
+                client_id: list.client_id.clone(),
+                list_id: list.id.clone(),
+                title: list.title.clone(),
+                gone,
+                at: Instant::now(),
+            });
+        }
+    }
+
+    pub(super) fn lagging(&self, client_id: &str) -> impl Iterator<Item = &Lag> {
+        self.lags.iter().filter(move |lag| lag.client_id == client_id && lag.at.elapsed() < self.list_lag)
+    }
+
     /// Puts fired events into the queue of each webhook that wants them.
     fn spread(&mut self) {
         for fired in std::mem::take(&mut self.world.fired) {
@@ -115,6 +157,7 @@ impl Desk {
                     if queue.events.len() >= QUEUED_EVENTS {
                         queue.events.pop_front();
                     }
+                    queue.waiting_since.get_or_insert_with(Instant::now);
                     queue.events.push_back(fired.event.clone());
                 }
             }

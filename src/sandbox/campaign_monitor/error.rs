@@ -86,10 +86,18 @@ fn message(code: u32) -> &'static str {
         602 => "Invalid webhook payload format",
         603 => "Invalid webhook event",
         610 => "Webhook test failed",
+        302 => "Invalid message id",
         800 => "Invalid page number",
         801 => "Invalid page size",
         802 => "Invalid order field",
         803 => "Invalid order direction",
+        905 => "Invalid count",
+        952 => "Invalid or missing recipient",
+        953 => "A recipient is too long",
+        954 => "Too many recipients",
+        956 => "Subject is missing",
+        974 => "ConsentToTrack value is missing or invalid",
+        996 => "Data is too large",
         _ => "Invalid request",
     }
 }

@@ -141,7 +141,7 @@ fn once() -> u32 {
     1
 }
 
-fn millis<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+pub(super) fn millis<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
     u64::deserialize(from).map(Duration::from_millis)
 }
 

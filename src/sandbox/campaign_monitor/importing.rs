@@ -24,7 +24,7 @@ pub(super) fn import(world: &mut World, list_id: &str, call: &Call, now: Timesta
         return Err(ApiError::input(212));
     }
     // All rows are read before the first is written: a wrong type refuses the whole request.
-    let rows = subscribers.iter().map(Row::of).collect::<Result<Vec<_>, _>>()?;
+    let rows = subscribers.iter().map(|row| Row::of(row, call.version)).collect::<Result<Vec<_>, _>>()?;
     let mut seen = HashSet::new();
     let mut duplicates = BTreeSet::new();
     let mut failures = Vec::new();

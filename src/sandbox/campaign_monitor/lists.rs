@@ -3,6 +3,7 @@
 use super::body::Fields;
 use super::call::{Call, Reply};
 use super::clock;
+use super::desk::Desk;
 use super::error::ApiError;
 use super::model::{List, State, UnsubscribeSetting, World, new_id};
 use super::people::People;
@@ -51,7 +52,8 @@ fn title_taken(world: &World, client_id: &str, title: &str, except: &str) -> boo
         .any(|list| list.client_id == client_id && list.id != except && list.title.eq_ignore_ascii_case(title))
 }
 
-pub(super) fn create(world: &mut World, client_id: &str, call: &Call) -> Answer {
+pub(super) fn create(desk: &mut Desk, client_id: &str, call: &Call) -> Answer {
+    let world = &mut desk.world;
     let body = call.body()?;
     let wanted = Wanted::of(&Fields::of(&body)?)?;
     if title_taken(world, client_id, &wanted.title, "") {
@@ -76,6 +78,7 @@ pub(super) fn create(world: &mut World, client_id: &str, call: &Call) -> Answer 
             webhooks: Vec::new(),
         },
     );
+    desk.note_lag(&id, false);
     Ok(Reply::created(json!(id)))
 }
 
@@ -128,8 +131,9 @@ pub(super) fn update(world: &mut World, id: &str, call: &Call, now: Timestamp) -
     Ok(Reply::done())
 }
 
-pub(super) fn delete(world: &mut World, id: &str) -> Answer {
-    world.lists.remove(id);
+pub(super) fn delete(desk: &mut Desk, id: &str) -> Answer {
+    desk.note_lag(id, true);
+    desk.world.lists.remove(id);
     Ok(Reply::done())
 }
 

@@ -38,6 +38,7 @@ mod settings;
 mod snapshot;
 mod subscribers;
 mod suppressed;
+mod transactional;
 mod webhooks;
 mod writing;
 
@@ -51,7 +52,7 @@ use std::time::Duration;
 
 pub use api::TokenState;
 pub use crowd::PersonSeed;
-pub use delivery::WebhookDelivery;
+pub use delivery::{WebhookDelivery, WebhookTrouble};
 pub use fault_text::{FAULT_RULES, FaultRuleError};
 pub use faults::{Fault, FaultKind, FaultRule, Faults, StandingRule, Turn};
 pub use model::{State, UnsubscribeSetting};
@@ -183,6 +184,26 @@ impl Emulator {
     /// Answers 429 when one address is added or updated twice within this time; `None` ends it.
     pub fn limit_repeats(&self, within: Option<Duration>) {
         self.shared.work(false, |desk, _| desk.repeat_limit = within);
+    }
+
+    /// Gives a client a smart mail and says its id; `None` when 1,000 are there already.
+    pub fn add_smart_mail(&self, client_id: &str, name: &str) -> Option<String> {
+        self.shared.work(false, |desk, now| desk.mails.add_smart(client_id, name, now))
+    }
+
+    /// How long a new list stays out of the list of lists, and a removed one stays in it.
+    pub fn set_list_lag(&self, lag: Duration) {
+        self.shared.work(false, |desk, _| desk.list_lag = lag);
+    }
+
+    /// What happens to webhook events on their way from now on.
+    pub fn trouble_webhooks(&self, trouble: WebhookTrouble) {
+        self.shared.work(false, |desk, _| desk.trouble = trouble);
+    }
+
+    /// How many calls `/transactional` takes within a time; 60 in six minutes unless another limit is set.
+    pub fn limit_transactional(&self, calls: u32, within: Duration) {
+        self.shared.work(false, |desk, _| desk.mails.limit(calls, within));
     }
 
     /// Stops the emulator's clock at a moment, or lets it run again.

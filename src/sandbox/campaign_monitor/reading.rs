@@ -13,15 +13,16 @@ use serde_json::{Value, json};
 pub(super) struct Shown {
     pub(super) tracking: bool,
     pub(super) sms: bool,
-    pub(super) joined: bool,
+    /// The date of joining and the mobile number.
+    pub(super) joined_and_mobile: bool,
 }
 
 impl Shown {
     pub(super) fn on_pages(call: &Call) -> Self {
         Self {
-            tracking: call.flag("includetrackingpreference"),
+            tracking: call.flag("includetrackingpreference") && call.version.knows_tracking(),
             sms: call.flag("includesmspreference"),
-            joined: call.version == 33,
+            joined_and_mobile: call.version.knows_joining_and_mobile(),
         }
     }
 }
@@ -39,7 +40,7 @@ impl World {
             .fields
             .iter()
             .map(|(key, value)| {
-                let key = if shown.joined { format!("[{key}]") } else { key.to_string() };
+                let key = if shown.joined_and_mobile { format!("[{key}]") } else { key.to_string() };
                 json!({"Key": key, "Value": value})
             })
             .collect();
@@ -51,13 +52,13 @@ impl World {
             "CustomFields": fields,
             "ReadsEmailWith": "",
         });
-        if shown.joined {
+        if shown.joined_and_mobile {
             answer["ListJoinedDate"] = json!(date(subscriber.joined_at));
         }
         if shown.tracking {
             answer["ConsentToTrack"] = json!(self.tracking_text(list, subscriber));
         }
-        if let Some(mobile) = &subscriber.mobile {
+        if let Some(mobile) = subscriber.mobile.as_ref().filter(|_| shown.joined_and_mobile) {
             answer["MobileNumber"] = json!(mobile);
             if shown.sms {
                 answer["ConsentToSendSms"] = json!(yes_no(Some(subscriber.sms_consent)));

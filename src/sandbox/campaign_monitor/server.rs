@@ -3,9 +3,9 @@
 //! Promises: faults strike before authentication, as a gateway in front would; every API call is in
 //! the request log with what was answered. Bodies end at 10 MiB.
 
-use super::answer::Answer;
+use super::answer::{Answer, Wish};
 use super::api;
-use super::call::Call;
+use super::call::{Address, Call};
 use super::control;
 use super::delivery;
 use super::desk::Shared;
@@ -41,11 +41,10 @@ async fn api_call(
         None => applied(&shared, &client, &request, &body).await,
         Some(kind) => struck(kind, &shared, &client, &request, &body).await,
     };
-    let pretty = uri.query().is_some_and(|query| query.to_lowercase().contains("pretty=true"));
     // A form for tokens is all credentials, and none is kept in the log.
     let kept = if oauth_pages::is_token_call(method, uri.path()) { Vec::new() } else { body.to_vec() };
     shared.log.note(at, method, full, kept, (answer.status, answer.code));
-    answer.into_response(pretty)
+    answer.into_response(Wish::of(&request))
 }
 
 /// What the fault lets happen, and what it answers.
@@ -89,7 +88,11 @@ async fn applied(shared: &Shared, client: &reqwest::Client, request: &HttpReques
     }
     let address = Call::address(method, uri.path(), uri.query().unwrap_or_default(), body.to_vec());
     let authorization = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let result = shared.work(method != "GET", |desk, now| api::answer(desk, address, authorization, now));
+    let mails = matches!(&address, Address::Api(call) if call.is_transactional());
+    let (result, limit) = shared.work(method != "GET", |desk, now| {
+        let result = api::answer(desk, address, authorization, now);
+        (result, desk.mails.told())
+    });
     let result = match result {
         // The receiver is called without the lock, since it may call the API back.
         Ok(reply) => match &reply.test {
@@ -98,8 +101,10 @@ async fn applied(shared: &Shared, client: &reqwest::Client, request: &HttpReques
         },
         Err(refusal) => Err(refusal),
     };
-    match result {
+    let answer = match result {
         Ok(reply) => Answer::json(reply.status, reply.body),
         Err(refusal) => Answer::json(refusal.status, Some(refusal.body())),
-    }
+    };
+    // The documented limit is that of mails alone (section 13).
+    if mails && answer.status != 401 { Answer { headers: limit, ..answer } } else { answer }
 }

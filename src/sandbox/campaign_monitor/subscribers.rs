@@ -14,7 +14,7 @@ type Answer = Result<Reply, ApiError>;
 /// Refusals come at once; the row itself is only queued and visible later.
 pub(super) fn add(desk: &mut Desk, list_id: &str, call: &Call) -> Answer {
     let body = call.body()?;
-    let row = Row::of(&body)?;
+    let row = Row::of(&body, call.version)?;
     let resubscribe = Fields::of(&body)?.flag("Resubscribe")?;
     let list = desk.world.lists.get(list_id).ok_or_else(ApiError::unknown_list)?;
     desk.world.check_add(list, &row, resubscribe)?;
@@ -28,7 +28,7 @@ pub(super) fn add(desk: &mut Desk, list_id: &str, call: &Call) -> Answer {
 pub(super) fn update(desk: &mut Desk, list_id: &str, call: &Call, now: Timestamp) -> Answer {
     let current = call.email()?;
     let body = call.body()?;
-    let row = Row::of(&body)?;
+    let row = Row::of(&body, call.version)?;
     let resubscribe = Fields::of(&body)?.flag("Resubscribe")?;
     desk.mind_repeats(list_id, &current.to_lowercase())?;
     desk.world.update(list_id, current, &row, resubscribe, now)?;

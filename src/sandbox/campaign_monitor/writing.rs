@@ -48,7 +48,7 @@ pub(super) fn check_row(row: &Row) -> Result<(), ApiError> {
     }
 }
 
-fn is_consent(value: &str) -> bool {
+pub(super) fn is_consent(value: &str) -> bool {
     ["yes", "no", "unchanged"].contains(&value.to_ascii_lowercase().as_str())
 }
 

@@ -10,10 +10,13 @@ mod faults;
 mod fields;
 mod importing;
 mod keeping;
+mod leniency;
 mod lists;
 mod paging;
 mod reach;
 mod single;
+mod transactional;
+mod versions;
 mod webhooks;
 
 use reconsent::sandbox::campaign_monitor::{

@@ -4,7 +4,7 @@
 
 use actix_web::{App, HttpResponse, HttpServer, web};
 use reconsent::sandbox::Emulator;
-use reconsent::sandbox::campaign_monitor::{ClientSeed, ListSeed, WebhookDelivery};
+use reconsent::sandbox::campaign_monitor::{ClientSeed, ListSeed, WebhookDelivery, WebhookTrouble};
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
@@ -55,7 +55,7 @@ async fn receive(receiver: web::Data<Receiver>, envelope: web::Json<Value>) -> H
     let mut left = receiver.refusals_left.lock().unwrap();
     if *left > 0 {
         *left -= 1;
-        return HttpResponse::ServiceUnavailable().finish();
+        return HttpResponse::ServiceUnavailable().body("not now");
     }
     receiver.envelopes.lock().unwrap().push(envelope.into_inner());
     HttpResponse::Ok().finish()
@@ -174,7 +174,10 @@ async fn the_test_call_reports_how_the_receiver_answered() {
     *receiver.refusals_left.lock().unwrap() = 1;
     let (status, failed) = call(&emulator, Method::GET, &test, Value::Null).await;
     assert_eq!((status, &failed["Code"]), (400, &json!(610)));
-    assert_eq!(failed["ResultData"]["FailureResponseCode"], 503);
+    let result = &failed["ResultData"];
+    assert_eq!((&result["FailureResponseCode"], &result["FailureResponse"]), (&json!(503), &json!("not now")));
+    assert_eq!(result["FailureStatus"], "ProtocolError");
+    assert!(result["FailureResponseMessage"].as_str().unwrap().contains("503"));
 }
 
 #[actix_web::test]
@@ -189,5 +192,62 @@ async fn unusable_webhooks_are_refused() {
     ] {
         let body = json!({"Events": events, "Url": url, "PayloadFormat": format});
         assert_eq!(call(&emulator, Method::POST, &path, body).await.1["Code"], code);
+    }
+}
+
+#[actix_web::test]
+async fn events_come_twice_backwards_or_not_at_all_when_told_to() {
+    let receiver = Arc::new(Receiver::default());
+    let emulator = emulator(quick());
+    hook(&emulator, &receiver.listen()).await;
+    let trouble = |twice, backwards, lost| WebhookTrouble { twice, backwards, lost, hold: Duration::from_millis(300) };
+    emulator.trouble_webhooks(trouble(true, true, false));
+    let people: Vec<String> = (0..5).map(|n| format!("p{n}@example.com")).collect();
+    import(&emulator, &people).await;
+    let events = receiver.events(10).await;
+    let addresses: Vec<_> = events.iter().map(|event| event["EmailAddress"].as_str().unwrap().to_owned()).collect();
+    let backwards: Vec<String> = people.iter().rev().cloned().collect();
+    assert_eq!(addresses, [backwards.clone(), backwards].concat());
+    assert_eq!(receiver.envelopes.lock().unwrap().len(), 2, "collected into one batch, which came twice");
+    emulator.trouble_webhooks(trouble(false, false, true));
+    emulator.unsubscribe_as_person(LIST, "p0@example.com");
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let control = format!("{}/sandbox/webhooks", emulator.base_url());
+    let http = Client::builder().no_proxy().build().unwrap();
+    assert_eq!(http.post(&control).json(&json!({"hold": 50})).send().await.unwrap().status(), 204);
+    assert_eq!(http.post(&control).json(&json!({"sometimes": true})).send().await.unwrap().status(), 400);
+    emulator.unsubscribe_as_person(LIST, "p1@example.com");
+    let events = receiver.events(11).await;
+    assert_eq!((events.len(), &events[10]["EmailAddress"]), (11, &json!("p1@example.com")));
+}
+
+#[actix_web::test]
+async fn a_week_of_failures_switches_a_webhook_off_and_a_success_in_between_does_not() {
+    let receiver = Arc::new(Receiver::default());
+    let emulator = emulator(WebhookDelivery { repeats: vec![], ..Default::default() });
+    hook(&emulator, &receiver.listen()).await;
+    let day =
+        |n: i64| "2026-03-02T09:00:00Z".parse::<jiff::Timestamp>().unwrap() + jiff::SignedDuration::from_hours(24 * n);
+    let calls = || *receiver.refusals_left.lock().unwrap();
+    let status = async || {
+        let hooks = call(&emulator, Method::GET, &format!("lists/{LIST}/webhooks.json"), Value::Null).await.1;
+        hooks[0]["Status"].as_str().unwrap().to_owned()
+    };
+    // Refused on day 0, heard on day 4, then refused on days 5, 11 and 12: only the last is a week after the first
+    // of an unbroken row.
+    for (n, refuses) in [(0, true), (4, false), (5, true), (11, true), (12, true)] {
+        emulator.freeze_clock(Some(day(n)));
+        let heard = receiver.envelopes.lock().unwrap().len();
+        *receiver.refusals_left.lock().unwrap() = u32::from(refuses);
+        emulator.subscribe_as_person(LIST, &format!("p{n}@example.com"));
+        for _ in 0..200 {
+            if calls() == 0 && (refuses || receiver.envelopes.lock().unwrap().len() > heard) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        // What was answered has to come back before it counts.
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        assert_eq!(status().await, if n == 12 { "Deactivated" } else { "Active" }, "day {n}");
     }
 }
