@@ -83,7 +83,9 @@ async fn campaign_monitor(args: CampaignMonitorArgs) -> Result<(), Failure> {
         .iter()
         .find(|(_, name)| *name == args.client)
         .ok_or_else(|| Failure::failed(format!("the client {} is gone", args.client)))?;
-    let lists = emulator.lists(client_id);
+    let mut lists = emulator.lists(client_id);
+    // Those that were asked for first, in their order.
+    lists.sort_by_key(|(_, title)| args.list.iter().position(|given| given == title).unwrap_or(usize::MAX));
     let first = lists.iter().find(|(_, title)| args.list.first() == Some(title));
     if let Some((id, _)) = first.filter(|(id, _)| args.seed_people > 0 && emulator.population(id) == 0) {
         emulator.invent_people(id, args.seed_people)?;

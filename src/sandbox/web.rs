@@ -151,9 +151,9 @@ body{margin:0;background:var(--ground);color:var(--ink);font:16px/1.5 system-ui,
 main,header{max-width:68rem;margin:0 auto;padding:0 1rem}\
 header{padding-top:1.25rem}main{padding-bottom:3rem}\
 h1{font-size:1.5rem;line-height:1.25;margin:.25rem 0;overflow-wrap:anywhere}\
-h2{font-size:1.125rem;margin:1.75rem 0 .5rem}\
+h2{font-size:1.125rem;margin:1.75rem 0 .5rem}h3{font-size:1rem;margin:1rem 0 .25rem}\
 p{margin:.5rem 0}.soft{color:var(--soft);font-size:.9rem}\
-a{color:var(--accent)}a:focus-visible,button:focus-visible,summary:focus-visible{outline:3px solid var(--accent);\
+a{color:var(--accent)}a:focus-visible,button:focus-visible,summary:focus-visible,input:focus-visible{outline:3px solid var(--accent);\
 outline-offset:2px}\
 .cards{list-style:none;margin:1rem 0;padding:0;border:1px solid var(--line);border-radius:.5rem;\
 background:var(--card);overflow:hidden}\
@@ -161,6 +161,7 @@ background:var(--card);overflow:hidden}\
 .cards a.whole{display:block;text-decoration:none;color:inherit;margin:-.75rem -1rem;padding:.75rem 1rem}\
 .cards a.whole:hover strong{text-decoration:underline}\
 .row{display:flex;flex-wrap:wrap;gap:.25rem 1rem;justify-content:space-between;align-items:baseline}\
+.cards>li>p{margin:.15rem 0 0}\
 .row>*{min-width:0;overflow-wrap:anywhere}\
 dl{display:grid;grid-template-columns:fit-content(45%) minmax(0,1fr);gap:.15rem 1rem;margin:.5rem 0}\
 dt{color:var(--soft);overflow-wrap:anywhere}dd{margin:0;overflow-wrap:anywhere}\
@@ -170,7 +171,13 @@ iframe{width:100%;height:64rem;border:1px solid var(--line);border-radius:.5rem;
 summary{cursor:pointer;padding:.5rem 0;font-weight:600}\
 button{font:inherit;font-size:.9rem;padding:.4rem .8rem;border:1px solid var(--line);border-radius:.4rem;\
 background:var(--ground);color:var(--ink);cursor:pointer}button:hover{border-color:var(--accent)}\
-form{margin:.5rem 0 0}\
+form{margin:.5rem 0 0}label{display:block;margin-bottom:.25rem}\
+input{font:inherit;font-size:.95rem;padding:.4rem .6rem;border:1px solid var(--soft);border-radius:.4rem;\
+background:var(--card);color:var(--ink);width:100%;max-width:32rem;min-width:0}\
+code{font:.875rem/1.5 ui-monospace,monospace;overflow-wrap:anywhere}\
+.inline{display:flex;flex-wrap:wrap;gap:.5rem;align-items:center}.inline form,.row form{margin:0}\
+nav ul{display:flex;flex-wrap:wrap;gap:.25rem 1rem;list-style:none;margin:.75rem 0 0;padding:0}\
+nav a{display:inline-block;padding:.25rem 0}\
 .state{font-size:.85rem;font-weight:600}.good{color:var(--good)}.bad{color:var(--bad)}\
 .counts{display:flex;flex-wrap:wrap;gap:.15rem 1rem;margin:.15rem 0 0;padding:0;list-style:none;\
 color:var(--soft);font-size:.9rem}";

@@ -31,7 +31,8 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 }
 
 async fn home(shared: Data<Shared>) -> HttpResponse {
-    shared.work(false, |desk, _| pages::home(&desk.world))
+    let (standing, newest) = (shared.faults.standing(), shared.log.newest(pages::REQUESTS));
+    shared.work(false, |desk, _| pages::home(&mut desk.world, &standing, &newest))
 }
 
 async fn list(shared: Data<Shared>, id: Path<String>) -> HttpResponse {

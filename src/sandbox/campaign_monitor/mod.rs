@@ -1,9 +1,13 @@
-//! An emulator of the Campaign Monitor API, version 3.3 (and 3.2), with its awkward parts.
+//! An emulator of the Campaign Monitor API, versions 3 to 3.3, with its awkward parts.
 //!
 //! Promises: queued adds, Code 210 with partial success, suppression, consent to track per client, the
-//! client's time zone, unsigned batched webhooks that echo the caller's own writes, and faults on
-//! demand, each as the contract describes it. With a folder the state survives a restart.
-//! Leaves out: XML, campaigns, transactional mail; segments are always empty.
+//! client's time zone, unsigned batched webhooks that echo the caller's own writes, the rate limit of
+//! transactional mail, and faults by rule, each as the contract describes it. A list of a million people
+//! is paged through without sorting it. With a folder the state survives a restart.
+//! Leaves out: XML (as answers and as webhooks), campaigns, events, templates and the
+//! account's persons; clients come from seeds, segments are always empty, everybody's history is, and
+//! `timezones.json` and `countries.json` are a selection. Transactional mail ends in its log, without
+//! attachments, and is not in the snapshot.
 
 mod accounts;
 mod answer;

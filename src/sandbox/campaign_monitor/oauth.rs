@@ -246,13 +246,15 @@ impl Grant {
 
 /// Whether permissions let a call through, else Code 60. The provider's table is not public; assumed is the least that
 /// its names say: writing people needs `ImportSubscribers`, everything else about lists, people and suppression
-/// `ManageLists`; looking at the clock and at clients needs nothing.
+/// `ManageLists`, mails their two; looking at the clock and at clients needs nothing.
 pub(super) fn permits(scopes: &[String], method: &str, path: &[&str]) -> Result<(), ApiError> {
     let needed = match (method, path) {
         ("POST", ["subscribers", _] | ["subscribers", _, "import"]) => "ImportSubscribers",
         (_, ["subscribers" | "lists", ..] | ["clients", _, "suppress" | "unsuppress" | "suppressionlist"]) => {
             "ManageLists"
         }
+        ("GET", ["transactional", ..]) => "ViewTransactional",
+        (_, ["transactional", ..]) => "SendTransactional",
         _ => return Ok(()),
     };
     let has = scopes.iter().any(|scope| scope == needed);

@@ -90,6 +90,19 @@ impl RequestLog {
             .collect()
     }
 
+    /// The newest calls, newest first, without their bodies.
+    pub(super) fn newest(&self, count: usize) -> Vec<LoggedRequest> {
+        let show = |entry: &Entry| LoggedRequest {
+            at: entry.at,
+            method: entry.method.clone(),
+            path: entry.path.clone(),
+            body: Value::Null,
+            status: entry.status,
+            code: entry.code,
+        };
+        lock(&self.0).entries.iter().rev().take(count).map(show).collect()
+    }
+
     pub(super) fn total(&self) -> u64 {
         lock(&self.0).total
     }

@@ -41,10 +41,6 @@ impl Suppressed {
         self.by_key.contains_key(key)
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.by_key.len()
-    }
-
     /// What was noted first stays.
     pub(super) fn note(&mut self, email: &str, reason: &str, at: Timestamp) {
         let key: Key = email.to_lowercase().into();

@@ -115,10 +115,10 @@ impl Mails {
 /// `path` is what stands behind `/transactional`.
 pub(super) fn route(desk: &mut Desk, call: &Call, path: &[&str], scope: &Scope, now: Timestamp) -> Answer {
     desk.mails.take_turn()?;
-    // With an account key the client has to be named.
+    // Whoever may see several clients has to name one.
     let client_id = match scope {
         Scope::Client(own) => own.clone(),
-        Scope::Account => call.query("clientid").unwrap_or_default().to_owned(),
+        Scope::Account | Scope::Granted(_) => call.query("clientid").unwrap_or_default().to_owned(),
     };
     desk.world.client(&client_id)?;
     let Desk { mails, world, .. } = desk;

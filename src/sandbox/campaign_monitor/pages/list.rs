@@ -1,60 +1,16 @@
-//! The pages for people: clients and lists, and who is on a list in which state.
+//! One list: who is on it in which state, newest change first.
 
-use super::clock;
-use super::fault_text::FAULT_RULES;
-use super::model::{List, State, Subscriber, World};
-use super::orders::{OrderBy, Window};
+use super::super::clock;
+use super::super::model::{List, State, Subscriber, World};
+use super::super::orders::{OrderBy, Window};
+use super::{counts, grouped};
 use crate::sandbox::web::Markup;
 use actix_web::HttpResponse;
 
 /// Most people shown per state.
 const SHOWN: usize = 100;
 
-pub(super) fn home(world: &World) -> HttpResponse {
-    let mut page = Markup::default();
-    page.raw("<header><h1>Emulated Campaign Monitor</h1><p class=\"soft\">")
-        .raw("A stand-in on this machine. Nothing here reaches the real service.</p></header><main>");
-    if world.clients.is_empty() {
-        page.raw("<p>No clients yet.</p>");
-    }
-    for client in world.clients.values() {
-        page.raw("<h2>")
-            .text(&client.name)
-            .raw("</h2><p class=\"soft\">")
-            .text(&clock::label(&client.zone))
-            .raw(" &middot; suppressed addresses: ")
-            .text(&client.suppressed.len().to_string())
-            .raw("</p><ul class=\"cards\">");
-        let mut lists = world.lists.values().filter(|list| list.client_id == client.id).peekable();
-        if lists.peek().is_none() {
-            page.raw("<li class=\"soft\">No lists yet.</li>");
-        }
-        for list in lists {
-            page.raw("<li><a class=\"whole\" href=\"/lists/")
-                .text(&list.id)
-                .raw("\"><strong>")
-                .text(&list.title)
-                .raw("</strong>");
-            counts(&mut page, list);
-            page.raw("</a></li>");
-        }
-        page.raw("</ul>");
-    }
-    page.raw("</main>");
-    page.into_page("Emulated Campaign Monitor")
-}
-
-fn counts(page: &mut Markup, list: &List) {
-    page.raw("<ul class=\"counts\">");
-    for state in State::ALL {
-        page.raw("<li>")
-            .text(&format!("{} {}", list.subscribers.count(state), state.name().to_lowercase()))
-            .raw("</li>");
-    }
-    page.raw("</ul>");
-}
-
-pub(super) fn list(world: &mut World, id: &str) -> HttpResponse {
+pub(in super::super) fn list(world: &mut World, id: &str) -> HttpResponse {
     let newest = Window { by: OrderBy::Date, descending: true, start: 0, length: SHOWN };
     let Some(people) = world.lists.get_mut(id).map(|list| &mut list.subscribers) else {
         return HttpResponse::NotFound().body("No such list.");
@@ -89,7 +45,7 @@ pub(super) fn list(world: &mut World, id: &str) -> HttpResponse {
         }
         page.raw("</ul>");
         if total > SHOWN {
-            page.raw("<p class=\"soft\">").text(&format!("{} more are not shown.", total - SHOWN)).raw("</p>");
+            page.raw("<p class=\"soft\">").text(&format!("{} more are not shown.", grouped(total - SHOWN))).raw("</p>");
         }
     }
     page.raw("</main>");
@@ -135,27 +91,4 @@ fn person(page: &mut Markup, world: &World, list: &List, subscriber: &Subscriber
             .raw(" here\">Unsubscribe here</button></form>");
     }
     page.raw("</li>");
-}
-
-/// A rule that could not be read, with what was expected and another try.
-pub(super) fn refused_rule(rule: &str, why: &str) -> HttpResponse {
-    let mut page = Markup::default();
-    page.raw("<header><p><a href=\"/\">Back</a></p><h1>This fault rule was not taken</h1></header><main><p>")
-        .text(why)
-        .raw("</p>");
-    rule_form(&mut page, rule);
-    page.raw("</main>");
-    let mut answer = page.into_page("Fault rule refused");
-    *answer.status_mut() = actix_web::http::StatusCode::BAD_REQUEST;
-    answer
-}
-
-fn rule_form(page: &mut Markup, rule: &str) {
-    page.raw("<form method=\"post\" action=\"/faults\"><label for=\"rule\">Add a rule</label> ")
-        .raw("<input id=\"rule\" name=\"rule\" maxlength=\"300\" required autocomplete=\"off\" ")
-        .raw("placeholder=\"every 7 POST import: 504 after\" value=\"")
-        .text(rule)
-        .raw("\"> <button type=\"submit\">Add</button></form><details><summary>How rules are written</summary><pre>")
-        .text(FAULT_RULES)
-        .raw("</pre></details>");
 }
