@@ -31,6 +31,7 @@ const EXEMPT_INDEXES: &[(&str, &str, &str)] = &[
         "state,kind,controller_id,lane,due_at",
         "a worker finds the controllers that have due work, and what another that died has claimed",
     ),
+    ("outbox", "state,created_at", "the age of the oldest work for destinations, over all controllers; it names none"),
     ("idempotency_keys", "created_at", "answers that are old go, whosever they are"),
     ("send_buckets", "idle_from", "buckets that say nothing any more go, whosever they are"),
     ("mailbox_caps", "day", "counts of days gone by go; they name no controller (R-21)"),

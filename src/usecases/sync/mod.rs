@@ -238,7 +238,7 @@ async fn conclude(
             let mut state =
                 state(services, hold.task, plan, step, Progress { active: false, ..progress }, Some(HELD_BACK));
             // It stays as old as it is: a yes after it counts.
-            state.synced_at = step.left_at.or(step.stopped_by_us).unwrap_or(state.synced_at);
+            state.synced_at = step.left_at.unwrap_or(state.synced_at);
             save(hold, state).await?;
             Ok(Synced::Done)
         }

@@ -146,14 +146,17 @@ async fn they_stopped(
     }
     let stopped_at = when_stopped(services, account, plan, step, code).await?;
     // The stop there was our own doing, and nothing happened there since: our clock decides.
-    let ours = step.stopped_by_us.filter(|ours| stopped_at.is_some_and(|(earliest, _)| earliest <= *ours));
+    let is_known = |at: &Timestamp| stopped_at.is_some_and(|(earliest, _)| earliest <= *at);
+    let ours = step.stopped_by_us.filter(is_known);
+    // What we know about this very list; of another list we know only that the person left it, and not by whose doing.
+    let on_record = step.left_at.is_some_and(|at| is_known(&at));
     // Without a date to compare with, the stop stands.
     let until = ours.or(stopped_at.map(|(_, latest)| latest));
     let is_newer = |given: &Timestamp| until.is_some_and(|until| *given > until);
     let (newer, older): (Vec<_>, Vec<_>) = step.given.iter().partition(|(_, given)| is_newer(given));
     if newer.is_empty() {
         // What came to an end there is on record here with the purposes it was about; those of today are not among them.
-        if ours.is_some() {
+        if on_record {
             return Err(Trouble::HeldBack);
         }
         mirror(services, hold, plan, step, &step.purposes, code).await?;
@@ -161,7 +164,7 @@ async fn they_stopped(
     }
     // Of several purposes on the list, a stop of theirs ends those that were consented to before it; the row that goes
     // there again is planned without them.
-    if ours.is_none() && !older.is_empty() {
+    if !on_record && !older.is_empty() {
         let older: Vec<PurposeId> = older.into_iter().map(|(purpose, _)| purpose).collect();
         mirror(services, hold, plan, step, &older, code).await?;
         return Err(Trouble::Changed);
