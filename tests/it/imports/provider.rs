@@ -294,7 +294,8 @@ both_engines! {
         let body = json!({ "lists": [{ "purpose": "newsletter", "list_id": LIST }] });
         app.api().put(&format!("/v1/destinations/{destination}/lists"), body).await.expect(200);
         import(&app, &format!("kind=contacts&purposes=newsletter&{DECLARED}"), "email\nana@example.org\n").await;
-        // An unsubscribe there reaches the client's suppression list.
+        // An unsubscribe there reaches the client's suppression list, and an expiry is to be one.
+        app.api().patch(&format!("/v1/destinations/{destination}"), json!({ "on_expiry": "unsubscribe" })).await.expect(200);
         let settings = json!({ "Title": "Newsletter", "UnsubscribeSetting": "AllClientLists", "ConfirmedOptIn": false });
         call(&world, reqwest::Method::PUT, &format!("lists/{LIST}.json"), settings).await;
         let worker = world.worker();
