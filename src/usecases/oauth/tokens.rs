@@ -129,7 +129,7 @@ struct Renewer {
 
 impl Renewal for Renewer {
     fn replace(&self, stale: Secret, why: Stale) -> Replacing<'_> {
-        Box::pin(renew(&self.services, self.scope, self.id, stale, why))
+        Box::pin(renew(&self.services, self.scope, self.id, stale, why, false))
     }
 }
 
@@ -145,35 +145,37 @@ pub async fn credentials(services: &Services, scope: ControllerScope, id: Connec
     let mut access = tokens.access.clone();
     if now >= tokens.renew_at {
         let good = now < tokens.expires_at;
-        let turn = services.renewals.turn(id);
-        let rests = good && turn.try_lock().is_ok_and(|failed| failed.is_some_and(|at| now < at.plus(REST)));
-        if !rests {
-            match renew(services, scope, id, tokens.access, Stale::Expired).await {
-                Ok(fresh) => access = fresh,
-                // What is there holds a while yet.
-                Err(error) if good && error != CallError::ConnectAgain => {
-                    tracing::warn!(connection = %id, %error, "tokens could not be renewed ahead of time");
-                }
-                Err(error) => return Err(error.into()),
+        match renew(services, scope, id, tokens.access, Stale::Expired, good).await {
+            Ok(fresh) => access = fresh,
+            // What is there holds a while yet.
+            Err(error) if good && error != CallError::ConnectAgain => {
+                tracing::debug!(connection = %id, %error, "tokens could not be renewed ahead of time");
             }
+            Err(error) => return Err(error.into()),
         }
     }
     let renewer = Renewer { services: services.clone(), scope, id };
     Ok(Credentials::Bearer(Bearer::renewed_by(access, Arc::new(renewer))))
 }
 
-/// The token in place of a stale one. Runs to its end whoever waits: tokens that came must be written down.
+/// The token in place of a stale one, or of one that is still good where it is done `ahead` of time: that rests for a while
+/// after it has failed, whoever else waited for the same turn. Runs to its end whoever waits: tokens that came must be
+/// written down.
 async fn renew(
     services: &Services,
     scope: ControllerScope,
     id: ConnectionId,
     stale: Secret,
     why: Stale,
+    ahead: bool,
 ) -> Result<Secret, CallError> {
     let services = services.clone();
     let work = tokio::spawn(async move {
         let turn = services.renewals.turn(id);
         let mut failed = turn.lock().await;
+        if ahead && failed.is_some_and(|at| services.clock.now() < at.plus(REST)) {
+            return Err(CallError::NotRenewed.into());
+        }
         let renewed = renewed(&services, scope, id, stale, why).await;
         *failed = renewed.is_err().then(|| services.clock.now());
         renewed
