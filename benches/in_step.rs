@@ -5,28 +5,21 @@
 //! cargo bench --bench in_step [-- --sqlite] [--size N]
 //! ```
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use growth::generator;
 use reconsent::domain::ids::TokenId;
-use reconsent::domain::task::TaskKind;
 use reconsent::sandbox::Emulator;
 use reconsent::sandbox::campaign_monitor::{ClientSeed, ListSeed, State};
-use reconsent::store::ReadTx;
-use reconsent::usecases::Services;
 use reconsent::usecases::destinations::{
     ApiKey, ListChoice, NewCredential, NewDestination, create_destination, set_lists,
 };
 use reconsent::usecases::once::Asker;
-use reconsent::usecases::sync::{Provider, ProviderSettings};
-use reconsent::worker::{Worker, WorkerSettings};
 use support::cluster::{Cluster, fresh_database};
 use support::house::{Engine, folder};
 use support::options::Options;
 use support::table::Table;
-use support::{Outcome, fault, on_each, process};
-use tokio::sync::watch;
+use support::{Outcome, on_each, process};
 
 mod growth;
 mod support;
@@ -66,20 +59,9 @@ async fn measure(_: Engine, cluster: Option<&Cluster>, options: &Options) -> Out
     let choice = ListChoice { purpose: "newsletter".to_owned(), list_id: LIST.to_owned() };
     set_lists(&services, scope, made.destination.id, vec![choice]).await?;
 
-    let provider = Arc::new(Provider::new(ProviderSettings::default()));
-    let worker = Worker::new(services.clone(), WorkerSettings::default(), None, provider);
-    let (stop, stopped) = watch::channel(false);
     let (before, begun) = (emulator.request_count(), Instant::now());
-    let worker = tokio::spawn(worker.run(stopped));
-    while !in_step(&services).await? {
-        if begun.elapsed() > Duration::from_secs(7200) {
-            return fault("not in step after two hours");
-        }
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
+    growth::bring_in_step(&services).await?;
     let took = begun.elapsed().as_secs_f64();
-    stop.send(true)?;
-    worker.await?;
     let (calls, active) = (emulator.request_count() - before, emulator.count(LIST, State::Active));
     let mut table = Table::new(&[
         "confirmed, all active there",
@@ -100,11 +82,4 @@ async fn measure(_: Engine, cluster: Option<&Cluster>, options: &Options) -> Out
     table.print();
     emulator.stop()?;
     Ok(())
-}
-
-/// Whether nothing is left to be brought in step.
-async fn in_step(services: &Services) -> Outcome<bool> {
-    let counts = services.store.read(|tx: &mut ReadTx<'_>| tx.outbox_counts()).await?;
-    let open = [TaskKind::Sync.code(), TaskKind::Remap.code()];
-    Ok(counts.iter().all(|count| !open.contains(&count.kind)))
 }

@@ -5,17 +5,22 @@
 pub mod generator;
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use reconsent::cli::clock::SystemClock;
 use reconsent::crypto::RootKeys;
 use reconsent::domain::clock::{Clock, Ids};
 use reconsent::domain::email::EmailAddress;
 use reconsent::domain::ids::ControllerScope;
+use reconsent::domain::task::TaskKind;
 use reconsent::domain::time::Timestamp;
 use reconsent::store::{DatabaseUrl, ReadTx, Store, StoreError, StoreSettings};
 use reconsent::usecases::setup::check_or_set_canary;
+use reconsent::usecases::sync::{Provider, ProviderSettings};
 use reconsent::usecases::{Rules, Services};
+use reconsent::worker::{Worker, WorkerSettings};
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 use uuid::Uuid;
 
 /// Anything that ends a benchmark.
@@ -25,7 +30,7 @@ pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 pub const CONTROLLER: &str = "growth";
 
 /// A root key for generated data alone.
-const ROOT_KEY: &str = "R1JPV1RIR1JPV1RIR1JPV1RIR1JPV1RIR1JPV1RIR1I=";
+pub const ROOT_KEY: &str = "R1JPV1RIR1JPV1RIR1JPV1RIR1JPV1RIR1JPV1RIR1I=";
 
 /// The address of a person.
 pub fn address_of(person: u64) -> EmailAddress {
@@ -87,6 +92,31 @@ pub async fn controller(services: &Services) -> Result<ControllerScope, Failure>
         Ok::<_, StoreError>(ControllerScope::granted(controller.id))
     });
     Ok(found.await?)
+}
+
+/// Brings everybody of a database to where they are to be kept, by a worker in this process.
+pub async fn bring_in_step(services: &Services) -> Result<(), Failure> {
+    let provider = Arc::new(Provider::new(ProviderSettings::default()));
+    let worker = Worker::new(services.clone(), WorkerSettings::default(), None, provider);
+    let (stop, stopped) = watch::channel(false);
+    let begun = Instant::now();
+    let worker = tokio::spawn(worker.run(stopped));
+    while !in_step(services).await? {
+        if begun.elapsed() > Duration::from_secs(7200) {
+            return Err("not in step after two hours".into());
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    stop.send(true)?;
+    worker.await?;
+    Ok(())
+}
+
+/// Whether nothing is left to be brought in step.
+async fn in_step(services: &Services) -> Result<bool, Failure> {
+    let counts = services.store.read(|tx: &mut ReadTx<'_>| tx.outbox_counts()).await?;
+    let open = [TaskKind::Sync.code(), TaskKind::Remap.code()];
+    Ok(counts.iter().all(|count| !open.contains(&count.kind)))
 }
 
 /// The value behind `--NAME`.
