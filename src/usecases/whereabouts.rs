@@ -9,6 +9,7 @@ use crate::store::consents::Consent;
 use crate::store::destinations::DestinationState;
 use crate::store::events::StoredEvent;
 use crate::store::outbox::Task;
+use crate::store::sightings::Sighting;
 use crate::store::subjects::Subject;
 use crate::store::suppressions::{Suppression, reason_for};
 use crate::store::{ReadTx, StoreError};
@@ -31,6 +32,8 @@ pub struct OnList {
     pub state: Option<DestinationState>,
     /// The newest event that this brought about.
     pub event: Option<StoredEvent>,
+    /// How the provider last told of the person there, when both sides were compared.
+    pub seen: Option<Sighting>,
 }
 
 /// A person at all destinations.
@@ -63,6 +66,8 @@ pub fn whereabouts(
         valid.any(|consent| Standing::effective(&consent.standing(), now).is_valid())
             && reason_for(suppressions, purpose).is_none()
     };
+    let named: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
+    let seen = tx.sightings_of(scope, row.id, &named)?;
     let mut lists = Vec::new();
     for list_id in ids {
         let here = kept.iter().filter(|list| list.list_id == list_id);
@@ -80,6 +85,7 @@ pub fn whereabouts(
             purposes,
             state,
             event,
+            seen: seen.iter().find(|seen| seen.list_id == list_id).cloned(),
         });
     }
     Ok(Whereabouts { lists, work: waiting(tx, scope, row.id)? })

@@ -118,6 +118,9 @@ both_engines! {
 
         // From now on both sides are the same, and another look finds nothing.
         let plan = compared(&app, &shop).await;
+        let ben = app.subject_of("ben@example.org").await;
+        let ben = app.api().get(&format!("/v1/subjects/{ben}")).await.expect(200).json["destinations"][0].clone();
+        assert_eq!((&ben["seen"], &ben["wanted"]), (&json!("unsubscribed"), &json!(false)), "{ben}");
         assert_eq!((&plan["status"], &plan["differences"]), (&json!("done"), &json!([])), "{plan}");
         assert!(plan["rows_read"].as_i64().unwrap() >= 7, "{plan}");
         let all = app.api().get(&format!("/v1/destinations/{}/reconciles", shop.destination)).await.expect(200).json;

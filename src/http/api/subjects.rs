@@ -145,6 +145,10 @@ pub struct ListStateView {
     pub event_at: Option<String>,
     /// What went wrong last.
     pub last_error: Option<String>,
+    /// The state there, as the provider told it when both sides were last compared; null when it never did.
+    pub seen: Option<String>,
+    /// When that was.
+    pub seen_at: Option<String>,
 }
 
 /// Work to bring a person in step.
@@ -175,6 +179,8 @@ impl ListStateView {
             event: list.event.as_ref().map(|event| event.kind.to_string()),
             event_at: list.event.as_ref().map(|event| event.at.to_string()),
             last_error: state.and_then(|state| state.last_error.clone()),
+            seen: list.seen.as_ref().map(|seen| seen.there.to_string()),
+            seen_at: list.seen.as_ref().map(|seen| seen.seen_at.to_string()),
             list_id: list.list_id,
         }
     }

@@ -18,7 +18,7 @@ use crate::store::{ReadTx, StoreError};
 
 use super::super::Error;
 use super::super::record::Person;
-use super::super::sync::{Rows, Yes};
+use super::super::sync::{HELD_BACK, Rows, Yes};
 
 /// What is on record about many people with regard to one list.
 pub struct People {
@@ -137,11 +137,13 @@ impl People {
     }
 
     /// Whether something is about to be brought about for a person, or was since this moment: what was read there then says
-    /// nothing.
+    /// nothing. Nor does it about somebody who is held back.
     pub fn is_moving(&self, id: SubjectId, since: Timestamp) -> bool {
         let consents = self.consents.get(&id);
+        // Whoever an old stop for something else keeps off the list stands there as we know it.
+        let held_back = |state: &DestinationState| state.last_error.as_deref() == Some(HELD_BACK);
         self.busy.contains(&id)
-            || self.states.get(&id).is_some_and(|state| state.synced_at > since)
+            || self.states.get(&id).is_some_and(|state| state.synced_at > since || held_back(state))
             || consents.is_some_and(|all| all.iter().any(|consent| consent.changed_at > since))
     }
 

@@ -31,8 +31,9 @@ use super::oauth::{self, refused_words};
 use super::{Error, Services};
 pub(super) use common::Yes;
 pub use many::{Together, sync_people};
+pub(super) use plan::HELD_BACK;
 pub(super) use plan::stood_for;
-use plan::{HELD_BACK, Plan, Step};
+use plan::{Plan, Step};
 pub(super) use row::{FIELDS, Rows};
 pub(super) use visit::{Visit, Wait};
 

@@ -33,7 +33,7 @@ both_engines! {
         let waiting = view(&app).await;
         assert_eq!(waiting["destinations"], json!([{ "destination_id": shop.destination, "list_id": LIST,
             "purposes": ["newsletter"], "wanted": true, "active": false, "synced_at": null, "event_id": null, "event": null,
-            "event_at": null, "last_error": null }]));
+            "event_at": null, "last_error": null, "seen": null, "seen_at": null }]));
         assert_eq!((&waiting["sync"]["state"], &waiting["sync"]["attempts"]), (&json!("queued"), &json!(0)), "{waiting}");
 
         let worker = world.worker();
