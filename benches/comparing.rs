@@ -106,8 +106,17 @@ async fn measure(engine: Engine, cluster: Option<&Cluster>, options: &Options) -
     }
     let rows = plan["rows_read"].as_f64().unwrap_or_default();
     let used = process::of(house.pid());
-    let mut table =
-        Table::new(&["read there", "stops found and recorded", "unknown found", "calls", "seconds", "rows/s", "CPU s", "peak MB", "MB before"]);
+    let mut table = Table::new(&[
+        "read there",
+        "stops found and recorded",
+        "unknown found",
+        "calls",
+        "seconds",
+        "rows/s",
+        "CPU s",
+        "peak MB",
+        "MB before",
+    ]);
     table.row(vec![
         format!("{rows:.0}"),
         found.to_string(),

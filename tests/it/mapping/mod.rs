@@ -5,6 +5,7 @@ mod fields;
 mod histories;
 mod lists;
 mod state;
+mod storms;
 
 use reconsent::sandbox::campaign_monitor::State;
 use serde_json::{Value, json};
