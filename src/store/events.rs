@@ -63,6 +63,19 @@ bulk_row!(StoredEvent => "consent_events" {
     commitment: Binary,
 });
 
+/// A yes, in so far as many are looked at together.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable)]
+pub struct YesEvent {
+    /// Whose.
+    pub subject_id: SubjectId,
+    /// When.
+    pub at: Timestamp,
+    /// By which way.
+    pub method: Method,
+    /// Through what, as kind and id.
+    pub source: Option<String>,
+}
+
 impl ReadTx<'_> {
     /// A person's events in order, after `after`.
     pub fn events_of(
@@ -98,13 +111,13 @@ impl ReadTx<'_> {
         )
     }
 
-    /// Every yes of these people to a purpose: whose, when, by which way, and through what.
+    /// Every yes of these people to a purpose.
     pub fn yeses(
         &mut self,
         scope: ControllerScope,
         subjects: &[SubjectId],
         purpose: PurposeId,
-    ) -> Result<Vec<(SubjectId, Timestamp, Method, Option<String>)>, StoreError> {
+    ) -> Result<Vec<YesEvent>, StoreError> {
         use consent_events::dsl as t;
         Ok(on!(self.conn, c => t::consent_events.filter(t::controller_id.eq(scope.controller()))
             .filter(t::subject_id.eq_any(subjects)).filter(t::purpose_id.eq(purpose))

@@ -76,10 +76,10 @@ impl People {
         }
         let mut given: HashMap<(SubjectId, PurposeId), Yes> = HashMap::new();
         for purpose in purposes.iter().copied() {
-            for (id, at, method, source) in tx.yeses(scope, &ids, purpose)? {
-                let older = given.get(&(id, purpose)).is_none_or(|known| known.at < at);
-                if older {
-                    given.insert((id, purpose), Yes { purpose, at, method: Some(method), source });
+            for yes in tx.yeses(scope, &ids, purpose)? {
+                let place = (yes.subject_id, purpose);
+                if given.get(&place).is_none_or(|known| known.at < yes.at) {
+                    given.insert(place, Yes { purpose, at: yes.at, method: Some(yes.method), source: yes.source });
                 }
             }
         }
