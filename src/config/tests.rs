@@ -70,6 +70,8 @@ fn another(setting: &section::Declared) -> String {
         "RECONSENT_DATA_DIR" => "./elsewhere".to_owned(),
         "RECONSENT_HTTP_WORKERS" => "777".to_owned(),
         "RECONSENT_OUTBOX_GATE_HOLDS" => "500ms".to_owned(),
+        // As many as the provider gives at once are the default, and the most.
+        "RECONSENT_PIECES_RECONCILE" => "500".to_owned(),
         name if name.starts_with("RECONSENT_THROTTLE_") => "600".to_owned(),
         // Sums of time-outs stand against the leases, so a little more is as far as each may go alone.
         _ => match setting.default {

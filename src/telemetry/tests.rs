@@ -144,6 +144,7 @@ fn metrics_are_described_and_rendered() {
         metrics::counter!("reconsent_mails_throttled_total", "bucket" => "sender").increment(1);
         metrics::gauge!("reconsent_outbox_depth", "kind" => "mail").set(7.0);
         metrics::counter!("reconsent_sync_total", "outcome" => "done").increment(1);
+        metrics::gauge!("reconsent_sync_lag_seconds").set(1.5);
         metrics::counter!("reconsent_key_alarms_total", "kind" => "wrong_key").increment(1);
         metrics::counter!("reconsent_connections_total", "outcome" => "renewed").increment(1);
         metrics::counter!("reconsent_http_requests_total", "route" => "/c/{token}", "status" => "200").increment(4);

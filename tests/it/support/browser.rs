@@ -47,8 +47,21 @@ impl Browser {
 
     /// The text of what the selector finds.
     pub async fn text(&self, selector: &str) -> String {
-        let found = self.client.find(Locator::Css(selector)).await;
-        found.unwrap_or_else(|error| panic!("{selector}: {error}")).text().await.expect("it has a text")
+        let mut left = 50;
+        loop {
+            let found = self.client.find(Locator::Css(selector)).await;
+            let found = match found {
+                Ok(found) => found.text().await,
+                Err(error) => Err(error),
+            };
+            match found {
+                Ok(text) => return text,
+                // What was found belonged to the page before: a press may still be on its way to the next.
+                Err(error) if left == 0 => panic!("{selector}: {error}"),
+                Err(_) => left -= 1,
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
     }
 
     /// Closes the window.
