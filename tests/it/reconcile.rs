@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::remap::{confirmed, has_stopped, purpose_id, state, until, until_in_step};
 use crate::support::world::{CLIENT, LIST, OTHER_LIST, Shop, World, eventually, within};
-use crate::support::{Process, TestApp};
+use crate::support::{Process, TestApp, pages};
 
 /// Has both sides compared and waits until nothing goes on by itself; gives the plan. A worker has to run.
 async fn compared(app: &TestApp, shop: &Shop) -> Value {
@@ -303,6 +303,28 @@ both_engines! {
         for (n, person) in people.iter().enumerate() {
             assert_eq!(has_stopped(&app, person).await, n < 45, "{person}");
         }
+    }
+
+    async fn who_has_just_asked_for_it_is_not_stopped_by_what_was_there_before(app: TestApp) {
+        app.clock.follow_the_machine();
+        let world = World::around(&app);
+        let shop = Shop::open(&app, &world).await;
+        assert!(world.emulator.subscribe_as_person(LIST, "ana@example.org"));
+        assert!(world.emulator.unsubscribe_as_person(LIST, "ana@example.org"));
+        let worker = world.worker();
+        app.clock.advance(Duration::from_secs(120));
+        let sign_up = json!({ "email": "ana@example.org", "choices": { "newsletter": "yes" } });
+        app.nobody().header("origin", "https://www.acme.example").post(&format!("/f/{}", shop.form_key), sign_up).await.expect(202);
+        let mail = world.mail_to("ana@example.org").await;
+        app.clock.advance(Duration::from_secs(60));
+        let plan = compared(&app, &shop).await;
+        assert_eq!((&plan["status"], &plan["differences"]), (&json!("done"), &json!([])), "{plan}");
+        assert!(!has_stopped(&app, "ana@example.org").await);
+        let link = World::link_in(&mail, "/c/");
+        let choice = [("choice.newsletter", "yes")];
+        pages::answer(&app, &app.nobody(), &link, &choice).await.expect(200);
+        until(&world, LIST, &["ana@example.org"], State::Active).await;
+        worker.stop().await;
     }
 
     async fn a_key_that_is_not_taken_ends_a_comparison_and_says_so(app: TestApp) {

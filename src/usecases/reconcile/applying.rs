@@ -131,6 +131,7 @@ impl Run<'_> {
                 let still = compare(case.finding.there, between(&case.finding), people.here(subject, marks), false);
                 let kind = case.finding.kind;
                 if purposes.is_empty()
+                    || subject.is_some_and(|id| people.is_asking(id))
                     || still != Some(kind)
                     || (since && !matches!(kind, Difference::StoppedThere | Difference::SuppressedThere))
                 {
@@ -184,6 +185,9 @@ impl Run<'_> {
     ) -> Result<Piece, Error> {
         let (scope, id, task, now) = (self.scope, self.reconcile.id, self.task.clone(), self.services.clock.now());
         let (services, keys, lease) = (self.services.clone(), self.keys.clone(), self.provider.lease());
+        // People are locked in the order of their ids, as everywhere.
+        let mut record = record;
+        record.sort_by_key(|case| case.finding.subject_id);
         let list = list_of(self.services, &self.destination, list_id.to_owned()).await?;
         let list_id = list_id.to_owned();
         let work = move |tx: &mut WriteTx<'_>| {

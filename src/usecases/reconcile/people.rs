@@ -137,14 +137,22 @@ impl People {
     }
 
     /// Whether something is about to be brought about for a person, or was since this moment: what was read there then says
-    /// nothing. Nor does it about somebody who is held back.
+    /// nothing. Nor does it about somebody who is held back, or whose request waits for its confirmation.
     pub fn is_moving(&self, id: SubjectId, since: Timestamp) -> bool {
         let consents = self.consents.get(&id);
         // Whoever an old stop for something else keeps off the list stands there as we know it.
         let held_back = |state: &DestinationState| state.last_error.as_deref() == Some(HELD_BACK);
         self.busy.contains(&id)
+            || self.is_asking(id)
             || self.states.get(&id).is_some_and(|state| state.synced_at > since || held_back(state))
             || consents.is_some_and(|all| all.iter().any(|consent| consent.changed_at > since))
+    }
+
+    /// Whether a request of theirs waits for its confirmation: it is newer than what stands there, and is heard first.
+    pub fn is_asking(&self, id: SubjectId) -> bool {
+        let consents = self.consents.get(&id).map(Vec::as_slice).unwrap_or_default();
+        let pending = |c: &Consent| Standing::effective(&c.standing(), self.now) == ConsentState::Pending;
+        consents.iter().any(|consent| self.purposes.contains(&consent.purpose_id) && pending(consent))
     }
 
     /// How somebody stands here.
