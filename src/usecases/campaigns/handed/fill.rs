@@ -227,7 +227,9 @@ impl Arrived {
             match result.verdict() {
                 Verdict::Done => arrived.there.push(one.clone()),
                 Verdict::Retry { .. } => arrived.open += 1,
-                Verdict::TheyStopped { code: code @ 204..=206 } => {
+                // Taken off by the list's owner: left out of the round, and no word of theirs (campaign-monitor 15.1).
+                Verdict::TheyStopped { code: 205 } => arrived.out.push((one.clone(), Some(Reason::OptedOut))),
+                Verdict::TheyStopped { code: code @ (204 | 206) } => {
                     arrived.stopped.push(stopped(SuppressionReason::Withdrawn, code));
                     arrived.out.push((one.clone(), Some(Reason::OptedOut)));
                 }

@@ -58,8 +58,13 @@ pub(in crate::usecases) fn record(
     let source = Some(format!("campaign:{campaign}"));
     let mut docket = Docket::read(tx, people.iter())?;
     let (mut entries, mut dead, mut refused) = (Vec::new(), Vec::new(), Vec::new());
-    for stop in stops.iter().filter(|stop| !newer.contains(&stop.subject)) {
+    for stop in stops {
         let Some(person) = people.iter().find(|person| person.row.id == stop.subject) else { continue };
+        // A later yes to one purpose says nothing about the others.
+        let open = || purposes.iter().filter(|purpose| !newer.contains(&(stop.subject, **purpose)));
+        if open().next().is_none() {
+            continue;
+        }
         let plain = Occasion::plain(now, Method::Destination, source.clone());
         if stop.reason == SuppressionReason::HardBounce {
             entries.push(entry(keys, scope, &person.address, EVERY_PURPOSE, stop.reason, &plain));
@@ -67,7 +72,7 @@ pub(in crate::usecases) fn record(
             continue;
         }
         let occasion = Occasion { evidence: Some(json!({ "told": { "words": stop.words } })), ..plain };
-        for purpose in &purposes {
+        for purpose in open() {
             let command = Command::Withdraw { reason: stop.reason };
             // A purpose that has ended, say, needs no stop.
             let _ = docket.apply(&*services.ids, keys, person, *purpose, command, &occasion);
@@ -84,20 +89,20 @@ pub(in crate::usecases) fn record(
     Ok(tx.set_member_answers(scope, campaign, &refused, Answer::No, now)?)
 }
 
-/// Who has said yes to one of the round's purposes after the stop.
+/// Who has said yes to which of the round's purposes after the stop.
 fn newer_yes(
     tx: &mut WriteTx<'_>,
     scope: ControllerScope,
     ids: &[SubjectId],
     purposes: &[PurposeId],
     stops: &[Stopped],
-) -> Result<HashSet<SubjectId>, StoreError> {
+) -> Result<HashSet<(SubjectId, PurposeId)>, StoreError> {
     let mut newer = HashSet::new();
     for purpose in purposes {
         for (subject, given) in tx.given_at(scope, ids, *purpose)? {
             let stop = stops.iter().find(|stop| stop.subject == subject);
             if stop.and_then(|stop| stop.until).is_some_and(|until| given > until) {
-                newer.insert(subject);
+                newer.insert((subject, *purpose));
             }
         }
     }
