@@ -96,6 +96,15 @@ impl ReadTx<'_> {
         Ok(found.into_iter().flatten().collect())
     }
 
+    /// The destinations with such a list.
+    pub fn destinations_of_rounds(&mut self, scope: ControllerScope) -> Result<Vec<DestinationId>, StoreError> {
+        use round_lists::dsl as t;
+        Ok(
+            on!(self.conn, c => t::round_lists.filter(t::controller_id.eq(scope.controller())).filter(t::heard_at.is_null())
+            .filter(t::list_id.is_not_null()).select(t::destination_id).distinct().limit(100).load(c))?,
+        )
+    }
+
     /// The round that a list at the provider was made for, if it was made for one.
     pub fn round_of_list(&mut self, scope: ControllerScope, list_id: &str) -> Result<Option<RoundList>, StoreError> {
         use round_lists::dsl as t;

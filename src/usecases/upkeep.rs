@@ -56,20 +56,25 @@ pub enum Watched {
 pub async fn ask_for_due(services: &Services, scope: ControllerScope) -> Result<(), Error> {
     let (now, every, ids) = (services.clock.now(), services.rules.webhook_watch, services.ids.clone());
     let look = move |tx: &mut ReadTx<'_>| {
-        Ok::<_, Error>((tx.destinations(scope)?, tx.upkeeps(scope)?, tx.destination_lists(scope)?))
+        let lists = tx.destination_lists(scope)?.into_iter().map(|list| list.destination_id);
+        let (kept, rounds) = (lists.collect::<Vec<_>>(), tx.destinations_of_rounds(scope)?);
+        Ok::<_, Error>((tx.destinations(scope)?, tx.upkeeps(scope)?, kept, rounds))
     };
-    let (destinations, upkeeps, lists) = services.store.read(look).await?;
+    let (destinations, upkeeps, kept, rounds) = services.store.read(look).await?;
     let of = |destination: &Destination| {
         let known = upkeeps.iter().find(|upkeep| upkeep.destination_id == destination.id).cloned();
         known.unwrap_or_else(|| usual(destination))
     };
-    let used = |destination: &&Destination| lists.iter().any(|list| list.destination_id == destination.id);
+    // A list made for a round has a webhook too; only lists of confirmed people are compared.
+    let used = |destination: &&Destination| kept.contains(&destination.id) || rounds.contains(&destination.id);
     let mut due = Vec::new();
     for destination in destinations.iter().filter(used) {
         let upkeep = of(destination);
         let watch = upkeep.watched_at.unwrap_or(destination.created_at).plus(every) <= now;
         let days = Duration::from_secs(u64::try_from(upkeep.reconcile_every).unwrap_or(0) * 86_400);
-        let compare = !days.is_zero() && upkeep.reconciled_at.unwrap_or(destination.created_at).plus(days) <= now;
+        let compare = kept.contains(&destination.id)
+            && !days.is_zero()
+            && upkeep.reconciled_at.unwrap_or(destination.created_at).plus(days) <= now;
         if watch || compare {
             due.push((destination.clone(), watch, compare));
         }
