@@ -46,7 +46,7 @@ pub(super) async fn step(bench: &Bench<'_>) -> Result<RoundStep, Error> {
         return sweep(bench, &list_id).await;
     }
     let addresses = people.iter().map(|one| one.person.address.as_sent()).collect();
-    let failed = take_off(bench, &list_id, addresses).await;
+    let failed = take_off(bench, &list_id, addresses).await?;
     let gone: Vec<RoundEntry> = people
         .iter()
         .filter(|one| !failed.contains_key(&one.person.address.as_sent()))
@@ -81,26 +81,52 @@ async fn save(bench: &Bench<'_>, entries: Vec<RoundEntry>) -> Result<(), Error> 
     bench.services.store.write(bench.campaign.id.uuid(), work).await
 }
 
-/// Takes these addresses off; gives back those that could not be, with the reason.
-async fn take_off(bench: &Bench<'_>, list_id: &str, addresses: Vec<String>) -> HashMap<String, CallError> {
+/// Takes these addresses off; gives back those that could not be, with the reason. Each is looked at before: emptying a long
+/// list takes its time, and whoever has left it in the meantime keeps the state that says so, and is heard.
+async fn take_off(
+    bench: &Bench<'_>,
+    list_id: &str,
+    addresses: Vec<String>,
+) -> Result<HashMap<String, CallError>, Error> {
     let account = bench.account();
     let calls: Vec<_> = addresses
         .into_iter()
         .map(|address| {
             async move {
-                let result = account.delete(list_id, &address).await;
+                let result = match account.subscriber(list_id, &address).await {
+                    Ok(Some(found)) if left_by_itself(&found).is_some() => Ok(Some(found)),
+                    Ok(Some(_)) => account.delete(list_id, &address).await.map(|_| None),
+                    Ok(None) => Ok(None),
+                    Err(error) => Err(error),
+                };
                 (address, result)
             }
             .boxed()
         })
         .collect();
     let made: Vec<_> = stream::iter(calls).buffer_unordered(CALLS).collect().await;
-    made.into_iter()
-        .filter_map(|(address, result)| {
-            let error = result.err()?;
-            (error.verdict() != Verdict::Done).then_some((address, error))
-        })
-        .collect()
+    let (mut failed, mut left) = (HashMap::new(), Vec::new());
+    for (address, result) in made {
+        match result {
+            Ok(found) => left.extend(found),
+            Err(error) if error.verdict() == Verdict::Done => {}
+            Err(error) => drop(failed.insert(address, error)),
+        }
+    }
+    for reason in [SuppressionReason::Withdrawn, SuppressionReason::HardBounce] {
+        let of_reason = left.iter().filter(|one| left_by_itself(one) == Some(reason)).cloned();
+        note(bench, &of_reason.collect::<Vec<_>>(), reason).await?;
+    }
+    Ok(failed)
+}
+
+/// Why somebody is no longer on the list, if that was not our doing.
+fn left_by_itself(found: &Subscriber) -> Option<SuppressionReason> {
+    match found.list_state()? {
+        ListState::Unsubscribed => Some(SuppressionReason::Withdrawn),
+        ListState::Bounced => Some(SuppressionReason::HardBounce),
+        ListState::Active | ListState::Unconfirmed | ListState::Deleted => None,
+    }
 }
 
 /// Records the stops that the list holds, page by page. What was recorded before is recorded once.
@@ -183,7 +209,7 @@ async fn sweep(bench: &Bench<'_>, list_id: &str) -> Result<RoundStep, Error> {
         return finished(bench).await;
     }
     let addresses = page.results.iter().map(|one| one.email_address.clone()).collect();
-    match take_off(bench, list_id, addresses).await.into_values().next() {
+    match take_off(bench, list_id, addresses).await?.into_values().next() {
         Some(error) => Ok(after(&error)),
         None => Ok(RoundStep::More),
     }

@@ -63,11 +63,17 @@ pub(super) async fn step(bench: &Bench<'_>, list_id: &str) -> Result<RoundStep, 
         Err(error) => return Ok(after(&error)),
     };
     if rows.len() > 1 {
-        for row in &rows {
+        for (one, row) in going.iter().zip(&rows) {
             if outcome.result_of(&row.email_address) != RowResult::Unclear {
                 continue;
             }
-            // Where the answer of many leaves it open, the row goes once more by itself.
+            // Where the answer of many leaves it open, the row goes once more by itself, and as each call may take its time
+            // the gate and the claim are asked once more (RP-05).
+            match set_out(bench, vec![one.one.clone()]).await? {
+                None => return Ok(RoundStep::NotOurs),
+                Some(still) if still.is_empty() => continue,
+                Some(_) => {}
+            }
             match account.import(list_id, std::slice::from_ref(row), false).await {
                 Ok(alone) => outcome.replace(&row.email_address, alone.result_of(&row.email_address)),
                 Err(error) => {
@@ -257,6 +263,10 @@ async fn arrive(bench: &Bench<'_>, going: &[Going], outcome: &ImportOutcome) -> 
     let arrived = Arrived::of(going, outcome);
     let (open, stuck) = (arrived.open, arrived.stuck.clone());
     let arrived = std::sync::Arc::new(arrived);
+    // Whoever has taken the work over may have emptied the list since.
+    if !bench.extend().await? {
+        return Ok(RoundStep::NotOurs);
+    }
     let work = move |tx: &mut WriteTx<'_>| {
         let people: Vec<SubjectId> = arrived
             .there
