@@ -118,6 +118,10 @@ pub fn record(
     for stop in stops {
         let listed = |purpose| entry(keys, scope, &stop.address, purpose, stop.reason, &occasion);
         let Some(person) = people.get(&stop.fingerprint) else {
+            // Removed by the list's owner, perhaps by us: no word of the person (campaign-monitor 15.1).
+            if stop.deleted {
+                continue;
+            }
             // Nobody we know, but a stop all the same: a later import of the address is then refused (SU-05).
             entries.extend(list.meant(None).into_iter().map(listed));
             acted += 1;
@@ -129,7 +133,7 @@ pub fn record(
         // A complaint or a bounce is news all the same.
         if stop.reason == SuppressionReason::Withdrawn {
             purposes = stop.still_about(purposes, |purpose| yes.get(&(id, purpose)).copied());
-            if purposes.is_empty() || state.is_some_and(|state| stop.is_echo(state)) {
+            if purposes.is_empty() || state.map_or(stop.deleted, |state| stop.is_echo(state)) {
                 continue;
             }
         }
