@@ -89,6 +89,7 @@ pub async fn ask_for_due(services: &Services, scope: ControllerScope) -> Result<
                 tx.enqueue(&[task(scope, destination.id, now)])?;
             }
             if *compare {
+                tx.lock_destination(scope, destination.id)?;
                 reconcile::begin(tx, &*ids, destination, ReconcileCause::Schedule, now)?;
             }
         }
@@ -187,7 +188,12 @@ pub async fn watch(
             tx.forget_former_webhooks(scope, id, now.minus(heard))?;
         }
         if missed {
-            reconcile::begin(tx, &*ids, &destination, ReconcileCause::Webhook, now)?;
+            let one = reconcile::begin(tx, &*ids, &destination, ReconcileCause::Webhook, now)?;
+            // One that was under way may have read past what was missed: the next look begins another.
+            if one.created_at < now {
+                let known = tx.upkeep(scope, id)?.unwrap_or_else(|| usual(&destination));
+                tx.save_upkeep(&Upkeep { stops_missed: true, ..known })?;
+            }
         }
         Ok::<_, Error>(())
     };

@@ -64,7 +64,12 @@ impl Run<'_> {
         let allowed = Differences::from_bits(self.reconcile.allowed);
         // Those that stop somebody's mail first.
         let mut kinds: Vec<Difference> = allowed.iter().filter(|kind| kind.can_be_applied()).collect();
-        kinds.sort_by_key(|kind| !kind.is_stop());
+        kinds.sort_by_key(|kind| match kind {
+            // What needs no call waits for none.
+            Difference::StoppedThere | Difference::SuppressedThere => 0,
+            Difference::StoppedHere => 1,
+            _ => 2,
+        });
         let most = self.services.rules.pieces.reconcile_apply;
         let look = move |tx: &mut ReadTx<'_>| tx.open_findings(scope, id, &kinds, most);
         let open = self.services.store.read(look).await?;
@@ -128,10 +133,11 @@ impl Run<'_> {
                 // Who was brought in step since stands as we left them.
                 let since = people_state(&people, subject)
                     .is_some_and(|state| state.synced_at > planned_at && state.last_error.is_none());
-                let still = compare(case.finding.there, between(&case.finding), people.here(subject, marks), false);
+                let here = people.here(subject, marks);
+                let still = compare(case.finding.there, between(&case.finding), here, false);
                 let kind = case.finding.kind;
                 if purposes.is_empty()
-                    || subject.is_some_and(|id| people.is_asking(id))
+                    || subject.is_some_and(|id| people.is_no_word(id, here, between(&case.finding)))
                     || still != Some(kind)
                     || (since && !matches!(kind, Difference::StoppedThere | Difference::SuppressedThere))
                 {
@@ -140,7 +146,12 @@ impl Run<'_> {
                 match kind {
                     Difference::StoppedThere | Difference::SuppressedThere => How::Record,
                     Difference::MissingThere | Difference::FieldsDiffer => How::Sync,
-                    Difference::StoppedHere if subject.is_some_and(|id| people.newest_event(id).is_some()) => How::Sync,
+                    Difference::StoppedHere
+                        if case.finding.subject_id == subject
+                            && subject.is_some_and(|id| people.newest_event(id).is_some()) =>
+                    {
+                        How::Sync
+                    }
                     Difference::StoppedHere | Difference::UnknownThere => How::Call,
                     Difference::UnconfirmedThere => How::Not,
                 }

@@ -236,6 +236,12 @@ impl Run<'_> {
             let open = tx.lock_reconcile(scope, id)?;
             if open.status.is_open() {
                 let failed = closed(tx, open, ReconcileStatus::Failed, now)?;
+                if failed.cause == ReconcileCause::Webhook
+                    && let Some(known) = tx.upkeep(scope, failed.destination_id)?
+                {
+                    // What was missed is still to be found.
+                    tx.save_upkeep(&Upkeep { stops_missed: true, ..known })?;
+                }
                 tx.save_reconcile(&Reconcile { remark: Some(why.chars().take(300).collect()), ..failed })?;
             }
             Ok::<_, Error>(())

@@ -7,7 +7,7 @@ use crate::crypto::ControllerKeys;
 use crate::domain::consent::{ConsentState, Standing};
 use crate::domain::ids::{ControllerScope, PurposeId, SubjectId};
 use crate::domain::purpose::Channel;
-use crate::domain::reconcile::Here;
+use crate::domain::reconcile::{Between, Here};
 use crate::domain::task::TaskKind;
 use crate::domain::time::Timestamp;
 use crate::store::consents::Consent;
@@ -29,6 +29,8 @@ pub struct People {
     suppressions: HashMap<Vec<u8>, Vec<Suppression>>,
     given: HashMap<(SubjectId, PurposeId), Yes>,
     busy: HashSet<SubjectId>,
+    /// When we last took a person off any list by an unsubscribe.
+    left: HashMap<SubjectId, Timestamp>,
     now: Timestamp,
 }
 
@@ -84,6 +86,13 @@ impl People {
             }
         }
         let busy = tx.asked_among(scope, TaskKind::Sync, &ids)?;
+        let mut left: HashMap<SubjectId, Timestamp> = HashMap::new();
+        for state in tx.destination_states_among(scope, &ids)? {
+            if !state.active && !state.set_aside && state.last_error.is_none() {
+                let known = left.entry(state.subject_id).or_insert(state.synced_at);
+                *known = (*known).max(state.synced_at);
+            }
+        }
         Ok(Self {
             purposes,
             consents,
@@ -91,6 +100,7 @@ impl People {
             suppressions,
             given,
             busy: busy.into_iter().collect(),
+            left,
             rows: rows.into_iter().map(|row| (row.id, row)).collect(),
             now,
         })
@@ -137,22 +147,31 @@ impl People {
     }
 
     /// Whether something is about to be brought about for a person, or was since this moment: what was read there then says
-    /// nothing. Nor does it about somebody who is held back, or whose request waits for its confirmation.
+    /// nothing. Nor does it about somebody who is held back.
     pub fn is_moving(&self, id: SubjectId, since: Timestamp) -> bool {
         let consents = self.consents.get(&id);
         // Whoever an old stop for something else keeps off the list stands there as we know it.
         let held_back = |state: &DestinationState| state.last_error.as_deref() == Some(HELD_BACK);
         self.busy.contains(&id)
-            || self.is_asking(id)
             || self.states.get(&id).is_some_and(|state| state.synced_at > since || held_back(state))
             || consents.is_some_and(|all| all.iter().any(|consent| consent.changed_at > since))
     }
 
-    /// Whether a request of theirs waits for its confirmation: it is newer than what stands there, and is heard first.
-    pub fn is_asking(&self, id: SubjectId) -> bool {
+    /// Whether the state there says nothing about somebody who was never asked for what is kept on the list: their request,
+    /// newer than that state, waits for its confirmation; or it was us who took them off a list there, and an unsubscribe
+    /// may reach every list of the client (campaign-monitor 15.4).
+    pub fn is_no_word(&self, id: SubjectId, here: Here, since: Option<Between>) -> bool {
         let consents = self.consents.get(&id).map(Vec::as_slice).unwrap_or_default();
-        let pending = |c: &Consent| Standing::effective(&c.standing(), self.now) == ConsentState::Pending;
-        consents.iter().any(|consent| self.purposes.contains(&consent.purpose_id) && pending(consent))
+        let pending = |c: &Consent| {
+            self.purposes.contains(&c.purpose_id)
+                && Standing::effective(&c.standing(), self.now) == ConsentState::Pending
+                && since.is_none_or(|since| c.changed_at > since.latest)
+        };
+        let ours = || {
+            let left = self.left.get(&id).copied();
+            left.zip(since).is_some_and(|(left, since)| since.earliest <= left)
+        };
+        here == Here::Unasked && (consents.iter().any(pending) || ours())
     }
 
     /// How somebody stands here.

@@ -73,14 +73,11 @@ impl Run<'_> {
     /// Reads the next piece.
     pub(super) async fn read(&self) -> Result<Piece, Error> {
         let place = Place::read(&self.reconcile.place)?;
-        if place.found >= self.services.rules.limits.findings {
-            return self.complete(true).await;
-        }
         match place.stage.clone() {
             Stage::State { state, .. } => self.read_list(place, ListState::ALL[state.min(4)]).await,
             Stage::Suppressed => self.read_suppressed(place).await,
             Stage::Missing { purpose, after, .. } => self.look_for_missing(place, purpose, after).await,
-            Stage::End => self.complete(false).await,
+            Stage::End => self.complete(place.found >= self.services.rules.limits.findings).await,
         }
     }
 
@@ -204,6 +201,9 @@ impl Run<'_> {
                     continue;
                 }
                 let here = people.here(subject, marks);
+                if subject.is_some_and(|id| people.is_no_word(id, here, one.since)) {
+                    continue;
+                }
                 let differing = match (subject, here, &one.details) {
                     (Some(id), Here::Wanted { .. }, Some(details)) if one.there == There::Active => {
                         let row = people.wanted_row(tx, &mut wanted, &keys, &destination, id)?;
@@ -242,7 +242,12 @@ impl Run<'_> {
     }
 
     /// Writes down what a page has come to and where reading goes on, while the claim is ours.
-    pub(super) async fn go_on(&self, mut place: Place, noted: Noted) -> Result<Piece, Error> {
+    pub(super) async fn go_on(&self, mut place: Place, mut noted: Noted) -> Result<Piece, Error> {
+        // A plan that is full takes in stops all the same: those are never left for the next one.
+        if place.found >= self.services.rules.limits.findings {
+            noted.findings.retain(|finding| finding.kind.is_stop());
+        }
+
         let (scope, id, task, before) =
             (self.scope, self.reconcile.id, self.task.clone(), self.reconcile.place.clone());
         let lease = self.provider.lease();
