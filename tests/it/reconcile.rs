@@ -1,12 +1,14 @@
 //! Both sides of a destination are compared: what differs makes a plan, stops are put right by themselves, the rest by
 //! leave, and nothing that a person has decided is undone by it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use reconsent::domain::task::TaskKind;
 use reconsent::sandbox::campaign_monitor::{Fault, FaultKind, State};
 use reconsent::store::WriteTx;
 use reconsent::store::outbox::Reference;
+use reconsent::usecases::{Limits, Pieces, Rules};
 use serde_json::{Value, json};
 
 use crate::remap::{confirmed, has_stopped, purpose_id, state, until, until_in_step};
@@ -324,6 +326,90 @@ both_engines! {
         let choice = [("choice.newsletter", "yes")];
         pages::answer(&app, &app.nobody(), &link, &choice).await.expect(200);
         until(&world, LIST, &["ana@example.org"], State::Active).await;
+        worker.stop().await;
+    }
+
+    async fn a_full_plan_takes_in_stops_all_the_same(app: TestApp) {
+        let mut app = app;
+        let limits = Limits { findings: 3, ..Limits::default() };
+        app.services.rules = Arc::new(Rules { limits, pieces: Pieces { reconcile: 10, ..Pieces::default() }, ..Rules::default() });
+        app.clock.follow_the_machine();
+        let world = World::around(&app);
+        let shop = Shop::open(&app, &world).await;
+        let worker = world.worker();
+        in_step(&app, &world, &shop, &["ana@example.org"]).await;
+        for n in 0..25 {
+            assert!(world.emulator.subscribe_as_person(LIST, &format!("u{n:02}@example.org")));
+        }
+        assert!(world.emulator.unsubscribe_as_person(LIST, "ana@example.org"));
+        let plan = compared(&app, &shop).await;
+        let found = kinds(&plan);
+        assert_eq!(found["stopped_there"], json!({ "applied": 1 }), "{plan}");
+        assert_eq!(found["unknown_there"], json!({ "open": 10 }), "one page, and no more of what can wait: {plan}");
+        assert!(plan["remark"].as_str().unwrap().contains("as many"), "{plan}");
+        assert!(has_stopped(&app, "ana@example.org").await);
+        worker.stop().await;
+    }
+
+    async fn a_list_that_is_gone_does_not_keep_the_others_from_being_compared(app: TestApp) {
+        app.clock.follow_the_machine();
+        let world = World::around(&app);
+        let shop = Shop::open(&app, &world).await;
+        let worker = world.worker();
+        in_step(&app, &world, &shop, &["ana@example.org"]).await;
+        let path = format!("/v1/destinations/{}/lists", shop.destination);
+        // Before all others in the order of the ids.
+        let gone = "00000000000000000000000000000000";
+        let lists = json!([{ "purpose": "newsletter", "list_id": LIST }, { "purpose": "tracking", "list_id": gone }]);
+        app.api().put(&path, json!({ "lists": lists })).await.expect(200);
+        assert!(world.emulator.unsubscribe_as_person(LIST, "ana@example.org"));
+        let plan = compared(&app, &shop).await;
+        assert_eq!((&plan["status"], &kinds(&plan)["stopped_there"]), (&json!("done"), &json!({ "applied": 1 })), "{plan}");
+        assert!(plan["remark"].as_str().unwrap().contains(gone), "{plan}");
+        worker.stop().await;
+    }
+
+    async fn strangers_who_are_taken_off_have_stopped_nothing(app: TestApp) {
+        app.clock.follow_the_machine();
+        let world = World::around(&app);
+        let shop = Shop::open(&app, &world).await;
+        // Our webhook is there, so that what we do comes back.
+        let path = format!("/v1/destinations/{}/lists", shop.destination);
+        app.api().post(&path, json!({ "purpose": "newsletter", "list_id": LIST })).await.expect(200);
+        let worker = world.worker();
+        in_step(&app, &world, &shop, &["ana@example.org"]).await;
+        assert!(world.emulator.subscribe_as_person(LIST, "eve@example.org"));
+        let id = compared(&app, &shop).await["id"].as_str().unwrap().to_owned();
+        app.api().post(&format!("/v1/reconciles/{id}/apply"), json!({ "kinds": ["unknown_there"] })).await.expect(202);
+        until(&world, LIST, &["eve@example.org"], State::Deleted).await;
+        // News comes in order: once this stop is in, so is what came before it.
+        assert!(world.emulator.unsubscribe_as_person(LIST, "ana@example.org"));
+        eventually("the stop is told", async || has_stopped(&app, "ana@example.org").await.then_some(())).await;
+        let never = app.api().get("/v1/suppressions").await.expect(200).json;
+        assert_eq!(never["items"].as_array().unwrap().len(), 1, "Ana alone: {never}");
+        worker.stop().await;
+    }
+
+    async fn our_own_unsubscribe_is_no_stop_of_what_was_never_asked(app: TestApp) {
+        app.clock.follow_the_machine();
+        let world = World::around(&app);
+        let shop = Shop::open(&app, &world).await;
+        let offers = app.purpose("offers").await;
+        let path = format!("/v1/destinations/{}/lists", shop.destination);
+        let lists = json!([{ "purpose": "newsletter", "list_id": LIST }, { "purpose": "offers", "list_id": OTHER_LIST }]);
+        app.api().put(&path, json!({ "lists": lists })).await.expect(200);
+        let worker = world.worker();
+        in_step(&app, &world, &shop, &["ana@example.org"]).await;
+        let ana = app.subject_of("ana@example.org").await;
+        let order = json!({ "purposes": ["newsletter"], "reason": "withdrawn" });
+        app.api().post(&format!("/v1/subjects/{ana}/stop"), order).await.expect(200);
+        until(&world, LIST, &["ana@example.org"], State::Unsubscribed).await;
+        until_in_step(&app).await;
+        assert!(world.emulator.is_suppressed(CLIENT, "ana@example.org"), "an unsubscribe reaches the whole client");
+        let before = app.events_of("ana@example.org").await;
+        let plan = compared(&app, &shop).await;
+        assert_eq!((&plan["status"], &plan["differences"]), (&json!("done"), &json!([])), "{plan}");
+        assert_eq!(app.events_of("ana@example.org").await, before, "nothing is said about {offers}");
         worker.stop().await;
     }
 

@@ -123,7 +123,6 @@ impl Run<'_> {
         let (scope, purposes, now) = (self.scope, self.purposes_on(list), self.services.clock.now());
         let marks: Vec<Marks> = cases.iter().map(|case| Marks::of(&self.keys, &case.match_key)).collect();
         let (list, cases) = (list.to_owned(), cases.to_vec());
-        let planned_at = self.reconcile.created_at;
         let look = move |tx: &mut ReadTx<'_>| {
             let rows = found(tx, scope, &marks)?;
             let known: HashMap<Vec<u8>, SubjectId> = rows.iter().map(|row| (row.email_key.clone(), row.id)).collect();
@@ -131,8 +130,9 @@ impl Run<'_> {
             let how = cases.iter().zip(&marks).map(|(case, marks)| {
                 let subject = known.get(&marks.email).copied();
                 // Who was brought in step since stands as we left them.
+                let found_at = found_at(&case.finding);
                 let since = people_state(&people, subject)
-                    .is_some_and(|state| state.synced_at > planned_at && state.last_error.is_none());
+                    .is_some_and(|state| state.synced_at > found_at && state.last_error.is_none());
                 let here = people.here(subject, marks);
                 let still = compare(case.finding.there, between(&case.finding), here, false);
                 let kind = case.finding.kind;
@@ -253,6 +253,14 @@ impl Run<'_> {
         };
         self.services.store.write(id.uuid(), work).await
     }
+}
+
+/// When a difference was found, to the end of the millisecond that its id begins with.
+fn found_at(finding: &Finding) -> Timestamp {
+    let since_1970 = finding.id.uuid().get_timestamp().map(|at| at.to_unix());
+    let (seconds, nanos) = since_1970.unwrap_or_default();
+    let micros = i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1_000_000);
+    Timestamp::from_micros(micros.saturating_add(i64::from(nanos / 1000) + 999))
 }
 
 fn people_state(people: &People, subject: Option<SubjectId>) -> Option<&DestinationState> {

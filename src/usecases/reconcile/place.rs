@@ -87,6 +87,17 @@ impl Place {
         Self { stage, page: 1, ..self }
     }
 
+    /// Without the list that is read, as there is none with that id any more; its people are not compared.
+    #[must_use]
+    pub fn without_list(mut self) -> Self {
+        let Stage::State { list, .. } = self.stage else { return self };
+        if list < self.lists.len() {
+            self.lists.remove(list);
+        }
+        let stage = if list < self.lists.len() { Stage::State { list, state: 0 } } else { Stage::Suppressed };
+        Self { stage, page: 1, ..self }
+    }
+
     /// Behind people who were looked at; `purposes` are kept on the list.
     #[must_use]
     pub fn behind_people(self, last: Option<SubjectId>, purposes: usize) -> Self {
@@ -104,6 +115,16 @@ impl Place {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_list_that_is_gone_is_passed_over() {
+        let lists = || vec!["a".to_owned(), "b".to_owned()];
+        let at = |list, state| Place { stage: Stage::State { list, state }, page: 3, ..Place::beginning(lists()) };
+        let first = at(0, 2).without_list();
+        assert_eq!((first.list(), &first.stage, first.page), (Some("b"), &Stage::State { list: 0, state: 0 }, 1));
+        let last = at(1, 0).without_list();
+        assert_eq!((last.lists.as_slice(), &last.stage), (&["a".to_owned()][..], &Stage::Suppressed));
+    }
 
     #[test]
     fn every_page_of_every_list_is_come_by_once() {

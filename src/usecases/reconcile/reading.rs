@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use crate::campaign_monitor::{
-    Account, CallError, CustomField, Direction, ListState, OrderField, Page, PageRequest, Subscriber, SuppressionEntry,
-    Zone, normalise_address,
+    Account, CallError, CustomField, Direction, ListState, OrderField, Page, PageRequest, Reason, Subscriber,
+    SuppressionEntry, Zone, normalise_address,
 };
 use crate::domain::email::EmailAddress;
 use crate::domain::ids::{FindingId, SubjectId};
@@ -51,6 +51,8 @@ pub(super) struct Noted {
     pub findings: Vec<Finding>,
     pub sightings: Vec<Sighting>,
     pub rows: usize,
+    /// What somebody should know of the plan.
+    pub remark: Option<String>,
 }
 
 pub(super) fn since(zone: &Zone, date: &str) -> Option<Between> {
@@ -113,6 +115,11 @@ impl Run<'_> {
         visit.end(&page);
         let (page, fields) = match page {
             Ok(found) => found,
+            // The other lists are none the worse for it.
+            Err(error) if is_gone(&error) && place.lists.len() > 1 => {
+                let remark = Some(format!("there is no list {list} there: its people were not compared"));
+                return self.go_on(place.without_list(), Noted { remark, ..Noted::default() }).await;
+            }
             Err(error) => return self.after(&error).await,
         };
         let (more, zone) = (page.has_next(), self.zone()?);
@@ -263,7 +270,8 @@ impl Run<'_> {
             }
             tx.add_findings(&noted.findings)?;
             tx.note_sightings(&noted.sightings)?;
-            tx.save_reconcile(&Reconcile { place: place.clone(), rows_read: open.rows_read + rows, ..open })?;
+            let remark = noted.remark.clone().or(open.remark);
+            tx.save_reconcile(&Reconcile { place: place.clone(), rows_read: open.rows_read + rows, remark, ..open })?;
             Ok::<_, Error>(true)
         };
         // Where the claim is somebody else's, they go on from where it stands.
@@ -282,8 +290,8 @@ impl Run<'_> {
             if open.status != ReconcileStatus::Reading {
                 return Ok(Piece::Done);
             }
-            let remark = full
-                .then(|| "the plan holds as many differences as it may; compare again after it was applied".to_owned());
+            let words = "the plan holds as many differences as it may; compare again after it was applied";
+            let remark = open.remark.clone().or_else(|| full.then(|| words.to_owned()));
             let planned = Reconcile { planned_at: Some(now), remark, ..open };
             let planned = settled(tx, planned, now)?;
             let go_on = planned.status == ReconcileStatus::Applying;
@@ -309,6 +317,11 @@ pub(super) fn settled(tx: &mut ReadTx<'_>, plan: Reconcile, now: Timestamp) -> R
         return closed(tx, plan, ReconcileStatus::Done, now);
     };
     Ok(Reconcile { status, ..plan })
+}
+
+/// Whether there is no list with this id, or it is somebody else's.
+fn is_gone(error: &CallError) -> bool {
+    matches!(Wait::after(error), Wait::Person(Reason::ForeignId | Reason::NotFound))
 }
 
 /// A page of a list; with those who are active, the fields that the list has.
