@@ -8,15 +8,9 @@
 
 use std::time::{Duration, Instant};
 
-use growth::generator;
-use reconsent::domain::ids::TokenId;
+use growth::{LIST, generator};
 use reconsent::domain::scope::Scope;
-use reconsent::sandbox::Emulator;
-use reconsent::sandbox::campaign_monitor::{ClientSeed, ListSeed, State};
-use reconsent::usecases::destinations::{
-    ApiKey, ListChoice, NewCredential, NewDestination, create_destination, set_lists,
-};
-use reconsent::usecases::once::Asker;
+use reconsent::sandbox::campaign_monitor::State;
 use reconsent::usecases::setup::create_token;
 use reqwest::Method;
 use serde_json::json;
@@ -28,9 +22,6 @@ use support::{Outcome, fault, on_each, process};
 
 mod growth;
 mod support;
-
-const CLIENT: &str = "c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1";
-const LIST: &str = "a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1";
 
 /// People in a thousand who stop at the provider without our being told, and strangers who come there.
 const DIFFER: usize = 1;
@@ -45,26 +36,7 @@ async fn measure(engine: Engine, cluster: Option<&Cluster>, options: &Options) -
     generator::generate(&ground.database, people as u64).await?;
     let services = growth::open(&ground.database).await?;
     let scope = growth::controller(&services).await?;
-    let emulator = Emulator::builder()
-        .client(ClientSeed { id: CLIENT.to_owned(), name: "Growth".to_owned(), ..ClientSeed::default() })
-        .list(ListSeed {
-            id: LIST.to_owned(),
-            client_id: CLIENT.to_owned(),
-            title: "Newsletter".to_owned(),
-            ..ListSeed::default()
-        })
-        .start()?;
-    let asker = Asker::controller(scope, TokenId::from_uuid(uuid::Uuid::nil()));
-    let destination = NewDestination {
-        base_url: Some(emulator.base_url().to_owned()),
-        client_id: CLIENT.to_owned(),
-        credential: NewCredential::ApiKey(ApiKey::new(emulator.account_key())),
-        time_zone: "Europe/Amsterdam".to_owned(),
-        on_expiry: None,
-    };
-    let (made, _) = create_destination(&services, asker, None, destination).await?;
-    let choice = ListChoice { purpose: "newsletter".to_owned(), list_id: LIST.to_owned() };
-    set_lists(&services, scope, made.destination.id, vec![choice]).await?;
+    let (emulator, destination) = growth::kept_at_an_emulator(&services, scope).await?;
     growth::bring_in_step(&services).await?;
     let confirmed = emulator.count(LIST, State::Active);
 
@@ -80,7 +52,7 @@ async fn measure(engine: Engine, cluster: Option<&Cluster>, options: &Options) -
     let house = ground.serve(&[("RECONSENT_ROOT_KEY", growth::ROOT_KEY.to_owned())], &[]).await?;
     let at_rest = process::resident_mb(house.pid());
     let (calls, cpu, begun) = (emulator.request_count(), process::of(house.pid()).cpu, Instant::now());
-    let path = format!("/v1/destinations/{}/reconciles", made.destination.id);
+    let path = format!("/v1/destinations/{}/reconciles", destination);
     let plan = house.api(Method::POST, &path, &token, Some(json!({}))).await?;
     let path = format!("/v1/reconciles/{}", plan["id"].as_str().unwrap_or_default());
     let plan = loop {

@@ -7,14 +7,8 @@
 
 use std::time::Instant;
 
-use growth::generator;
-use reconsent::domain::ids::TokenId;
-use reconsent::sandbox::Emulator;
-use reconsent::sandbox::campaign_monitor::{ClientSeed, ListSeed, State};
-use reconsent::usecases::destinations::{
-    ApiKey, ListChoice, NewCredential, NewDestination, create_destination, set_lists,
-};
-use reconsent::usecases::once::Asker;
+use growth::{LIST, generator};
+use reconsent::sandbox::campaign_monitor::State;
 use support::cluster::{Cluster, fresh_database};
 use support::house::{Engine, folder};
 use support::options::Options;
@@ -23,9 +17,6 @@ use support::{Outcome, on_each, process};
 
 mod growth;
 mod support;
-
-const CLIENT: &str = "c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1";
-const LIST: &str = "a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1";
 
 fn main() -> Outcome<()> {
     on_each(2, measure)
@@ -38,26 +29,7 @@ async fn measure(_: Engine, cluster: Option<&Cluster>, options: &Options) -> Out
     generator::generate(&url, people).await?;
     let services = growth::open(&url).await?;
     let scope = growth::controller(&services).await?;
-    let emulator = Emulator::builder()
-        .client(ClientSeed { id: CLIENT.to_owned(), name: "Growth".to_owned(), ..ClientSeed::default() })
-        .list(ListSeed {
-            id: LIST.to_owned(),
-            client_id: CLIENT.to_owned(),
-            title: "Newsletter".to_owned(),
-            ..ListSeed::default()
-        })
-        .start()?;
-    let asker = Asker::controller(scope, TokenId::from_uuid(uuid::Uuid::nil()));
-    let destination = NewDestination {
-        base_url: Some(emulator.base_url().to_owned()),
-        client_id: CLIENT.to_owned(),
-        credential: NewCredential::ApiKey(ApiKey::new(emulator.account_key())),
-        time_zone: "Europe/London".to_owned(),
-        on_expiry: None,
-    };
-    let (made, _) = create_destination(&services, asker, None, destination).await?;
-    let choice = ListChoice { purpose: "newsletter".to_owned(), list_id: LIST.to_owned() };
-    set_lists(&services, scope, made.destination.id, vec![choice]).await?;
+    let (emulator, _) = growth::kept_at_an_emulator(&services, scope).await?;
 
     let (before, begun) = (emulator.request_count(), Instant::now());
     growth::bring_in_step(&services).await?;

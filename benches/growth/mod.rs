@@ -11,10 +11,16 @@ use reconsent::cli::clock::SystemClock;
 use reconsent::crypto::RootKeys;
 use reconsent::domain::clock::{Clock, Ids};
 use reconsent::domain::email::EmailAddress;
-use reconsent::domain::ids::ControllerScope;
+use reconsent::domain::ids::{ControllerScope, DestinationId, TokenId};
 use reconsent::domain::task::TaskKind;
 use reconsent::domain::time::Timestamp;
+use reconsent::sandbox::Emulator;
+use reconsent::sandbox::campaign_monitor::{ClientSeed, ListSeed};
 use reconsent::store::{DatabaseUrl, ReadTx, Store, StoreError, StoreSettings};
+use reconsent::usecases::destinations::{
+    ApiKey, ListChoice, NewCredential, NewDestination, create_destination, set_lists,
+};
+use reconsent::usecases::once::Asker;
 use reconsent::usecases::setup::check_or_set_canary;
 use reconsent::usecases::sync::{Provider, ProviderSettings};
 use reconsent::usecases::{Rules, Services};
@@ -92,6 +98,39 @@ pub async fn controller(services: &Services) -> Result<ControllerScope, Failure>
         Ok::<_, StoreError>(ControllerScope::granted(controller.id))
     });
     Ok(found.await?)
+}
+
+/// The client and the list at the emulator.
+pub const CLIENT: &str = "c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1";
+/// See [`CLIENT`].
+pub const LIST: &str = "a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1";
+
+/// An emulator whose one list the newsletter is kept on from now on; nobody is there yet.
+pub async fn kept_at_an_emulator(
+    services: &Services,
+    scope: ControllerScope,
+) -> Result<(Emulator, DestinationId), Failure> {
+    let emulator = Emulator::builder()
+        .client(ClientSeed { id: CLIENT.to_owned(), name: "Growth".to_owned(), ..ClientSeed::default() })
+        .list(ListSeed {
+            id: LIST.to_owned(),
+            client_id: CLIENT.to_owned(),
+            title: "Newsletter".to_owned(),
+            ..ListSeed::default()
+        })
+        .start()?;
+    let asker = Asker::controller(scope, TokenId::from_uuid(Uuid::nil()));
+    let destination = NewDestination {
+        base_url: Some(emulator.base_url().to_owned()),
+        client_id: CLIENT.to_owned(),
+        credential: NewCredential::ApiKey(ApiKey::new(emulator.account_key())),
+        time_zone: "Europe/Amsterdam".to_owned(),
+        on_expiry: None,
+    };
+    let (made, _) = create_destination(services, asker, None, destination).await?;
+    let choice = ListChoice { purpose: "newsletter".to_owned(), list_id: LIST.to_owned() };
+    set_lists(services, scope, made.destination.id, vec![choice]).await?;
+    Ok((emulator, made.destination.id))
 }
 
 /// Brings everybody of a database to where they are to be kept, by a worker in this process.
