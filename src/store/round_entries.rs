@@ -26,6 +26,8 @@ pub struct RoundList {
     pub destination_id: DestinationId,
     /// Its id there; none until it is made.
     pub list_id: Option<String>,
+    /// The page of the client's suppression list that is read next, before anybody is written; none: all of it was.
+    pub suppressed_page: Option<i32>,
     /// The round is over, and the stops that it holds are on record.
     pub heard_at: Option<Timestamp>,
     /// The round is over, and everybody has left it.
@@ -178,7 +180,8 @@ impl WriteTx<'_> {
     pub fn save_round_list(&mut self, list: &RoundList) -> Result<(), StoreError> {
         use round_lists::dsl as t;
         on!(self.writing(), c => diesel::update(t::round_lists.find((list.controller_id, list.campaign_id)))
-            .set((t::list_id.eq(&list.list_id), t::heard_at.eq(list.heard_at), t::emptied_at.eq(list.emptied_at))).execute(c))?;
+            .set((t::list_id.eq(&list.list_id), t::suppressed_page.eq(list.suppressed_page), t::heard_at.eq(list.heard_at),
+                t::emptied_at.eq(list.emptied_at))).execute(c))?;
         Ok(())
     }
 

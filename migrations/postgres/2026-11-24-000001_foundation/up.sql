@@ -587,6 +587,7 @@ CREATE TABLE round_lists ( -- lists made at the provider for one round each: nev
     campaign_id UUID NOT NULL,
     destination_id UUID NOT NULL,
     list_id TEXT, -- the provider's; none until it is made
+    suppressed_page INTEGER, -- of the client's suppression list, read next and before anybody is written; none: all was read
     heard_at BIGINT, -- the round is over, and the stops that the list holds are on record
     emptied_at BIGINT, -- the round is over, and everybody has left the list
     PRIMARY KEY (controller_id, campaign_id),

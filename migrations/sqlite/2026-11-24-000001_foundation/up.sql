@@ -565,6 +565,7 @@ CREATE TABLE round_lists ( -- lists made at the provider for one round each: nev
     campaign_id BLOB NOT NULL,
     destination_id BLOB NOT NULL,
     list_id TEXT, -- the provider's; none until it is made
+    suppressed_page INTEGER, -- of the client's suppression list, read next and before anybody is written; none: all was read
     heard_at INTEGER, -- the round is over, and the stops that the list holds are on record
     emptied_at INTEGER, -- the round is over, and everybody has left the list
     PRIMARY KEY (controller_id, campaign_id),

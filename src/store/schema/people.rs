@@ -147,6 +147,7 @@ diesel::table! {
         campaign_id -> Id,
         destination_id -> Id,
         list_id -> Nullable<Text>,
+        suppressed_page -> Nullable<Integer>,
         heard_at -> Nullable<BigInt>,
         emptied_at -> Nullable<BigInt>,
     }

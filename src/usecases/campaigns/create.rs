@@ -66,6 +66,7 @@ pub async fn create_campaign(
                 campaign_id: campaign.id,
                 destination_id: destination.id,
                 list_id: None,
+                suppressed_page: Some(1),
                 heard_at: None,
                 emptied_at: None,
             })?;

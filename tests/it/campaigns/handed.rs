@@ -210,6 +210,25 @@ both_engines! {
         worker.stop().await;
     }
 
+    async fn whoever_is_suppressed_there_is_left_out_and_has_stopped_nothing(app: TestApp) {
+        let (world, shop) = open(&app).await;
+        // The round's list does not look at that list: an unsubscribe from it reaches no other.
+        let suppressed = json!({ "EmailAddresses": ["Ana@example.org", "stranger@example.org"] });
+        world::api(&world, reqwest::Method::POST, &format!("clients/{CLIENT}/suppress.json"), Some(suppressed)).await;
+        let down = Fault { method: None, path: "suppressionlist".to_owned(), times: 1, kind: FaultKind::Status(503) };
+        world.emulator.faults().push(down);
+        let worker = world.worker();
+        let round = prepared(&app, &shop, "provider", &csv(&["ana", "ben"])).await;
+        launch(&app, &round).await;
+        handed(&app, &round, 1).await;
+        let list = list_of(&app, &round).await;
+        assert_eq!((state(&world, &list, "ana"), state(&world, &list, "ben")), (None, Some(State::Active)));
+        worker.stop().await;
+        let sum = results(&app, &round).await;
+        assert_adds_up(&sum);
+        assert!(!app.events_of("ana@example.org").await.iter().any(|kind| kind == "consent.withdrawn"));
+    }
+
     async fn whose_permission_ends_by_itself_leaves_the_list(app: TestApp) {
         let (world, shop) = open(&app).await;
         let worker = world.worker();
@@ -341,6 +360,8 @@ both_engines! {
         let task = claim(&app).await.expect("the list is asked for");
         assert_eq!(round_step(&app.services, &provider(), &task).await.unwrap(), RoundStep::More);
         let list = list_of(&app, &round).await;
+        // Then the client's suppression list is read.
+        assert_eq!(round_step(&app.services, &provider(), &task).await.unwrap(), RoundStep::More);
         // The first import is applied and its answer lost: then the worker is gone.
         world.emulator.faults().push(Fault { method: Some("POST".to_owned()), path: "import".to_owned(), times: 1, kind: FaultKind::LostAnswer });
         assert!(matches!(round_step(&app.services, &provider(), &task).await.unwrap(), RoundStep::Later(..)));
@@ -421,6 +442,8 @@ both_engines! {
         let task = claim(&app).await.unwrap();
         assert_eq!(round_step(&app.services, &provider(), &task).await.unwrap(), RoundStep::More);
         let list = list_of(&app, &round).await;
+        // Then the client's suppression list is read.
+        assert_eq!(round_step(&app.services, &provider(), &task).await.unwrap(), RoundStep::More);
         // Ana left the new list before we came, such as by another's import and the provider's own page.
         world.emulator.subscribe_as_person(&list, &address("ana"));
         assert!(world.emulator.unsubscribe_as_person(&list, &address("ana")));

@@ -19,6 +19,7 @@ mod empty;
 mod fill;
 mod list;
 mod record;
+mod spare;
 mod step;
 pub mod stops;
 

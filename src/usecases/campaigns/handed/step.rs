@@ -1,4 +1,5 @@
-//! One step of a round that the provider sends, whatever is next: make the list, write people to it, or empty it.
+//! One step of a round that the provider sends, whatever is next: make the list, leave out who is suppressed
+//! there, write people to it, or empty it.
 
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use crate::store::{ReadTx, StoreError, WriteTx};
 use super::super::super::destinations::webhook_url;
 use super::super::super::sync::{Provider, credentials};
 use super::super::super::{Error, Services};
-use super::{empty, fill, list};
+use super::{empty, fill, list, spare};
 
 /// How long a paused round is left alone.
 const PAUSED: Duration = Duration::from_secs(60);
@@ -116,6 +117,13 @@ async fn next(bench: &Bench<'_>) -> Result<RoundStep, Error> {
         list::note(bench.services, made).await?;
         return Ok(RoundStep::More);
     };
+    // Who is left out is known once everybody is; the end of the freezing asks for the work anew.
+    if campaign.frozen_at.is_none() {
+        return Ok(RoundStep::Done);
+    }
+    if let Some(page) = bench.round.suppressed_page {
+        return spare::step(bench, page).await;
+    }
     fill::step(bench, list_id).await
 }
 
