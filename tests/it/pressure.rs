@@ -58,7 +58,7 @@ both_engines! {
         let mut house = Process::new(&app, &[
             ("RECONSENT_SMTP_URL", &relay),
             // For 48 visitors, and for the lanes of the worker, which wait in the same queue with a question each.
-            ("RECONSENT_STORE_WRITE_QUEUE", "56"),
+            ("RECONSENT_STORE_WRITE_QUEUE", "72"),
             ("RECONSENT_STORE_BATCH", "32"),
             // The test is about the queue; a machine under load must not turn it into one about the deadline.
             ("RECONSENT_HTTP_REQUEST_DEADLINE", "60s"),
