@@ -16,7 +16,7 @@ use crate::store::outbox::Task;
 use crate::store::upkeep::{FormerWebhook, Upkeep};
 use crate::store::{ReadTx, StoreError, WriteTx};
 
-use super::connection::{drop_former, ensure_webhook, is_whole};
+use super::connection::{Heard, drop_former, ensure_webhook, heard_by};
 use super::destinations::{on_loopback, webhook_url};
 use super::sync::{Provider, Visit, Wait};
 use super::{Error, Services, reconcile};
@@ -29,6 +29,9 @@ const HEARD: usize = 5;
 
 /// Days between two comparisons, unless said otherwise: a week (campaign-monitor section 16).
 const RECONCILE_EVERY: i16 = 7;
+
+/// How often both sides are compared while a webhook cannot be put right.
+const COMPARED_WHILE_DEAF: Duration = Duration::from_secs(86_400);
 
 /// What is looked after where nothing was ever said.
 pub fn usual(destination: &Destination) -> Upkeep {
@@ -155,7 +158,7 @@ pub async fn watch(
     let (destination, lists, former) = services.store.read(look).await?;
     // A house on loopback cannot be called from outside.
     let deaf = on_loopback(&services.base_url) && !on_loopback(&destination.base_url);
-    let mut whole = true;
+    let (mut whole, mut restored) = (true, false);
     if !deaf {
         let keys = services.keys.of(scope).await?;
         let url = webhook_url(services, &keys, &destination)?;
@@ -166,6 +169,7 @@ pub async fn watch(
             };
             let tended = tend(services, &visit.account(), &destination, list, &url, &former).await?;
             visit.end(&tended);
+            restored |= matches!(tended, Ok(Tended::Restored));
             if let Err(error) = tended {
                 match Wait::after(&error) {
                     Wait::For(after) => return Ok(Watched::Later(after)),
@@ -182,12 +186,15 @@ pub async fn watch(
     let work = move |tx: &mut WriteTx<'_>| {
         let destination = tx.lock_destination(scope, id)?;
         let known = tx.upkeep(scope, id)?.unwrap_or_else(|| usual(&destination));
+        // One that cannot be put right goes on missing them, until a person sees to it.
+        let lately = known.reconciled_at.is_some_and(|at| at.plus(COMPARED_WHILE_DEAF) > now);
+        let rests = !whole && !restored && lately;
         let missed = known.stops_missed;
-        tx.save_upkeep(&Upkeep { watched_at: Some(now), stops_missed: false, ..known })?;
+        tx.save_upkeep(&Upkeep { watched_at: Some(now), stops_missed: missed && rests, ..known })?;
         if whole {
             tx.forget_former_webhooks(scope, id, now.minus(heard))?;
         }
-        if missed {
+        if missed && !rests {
             let one = reconcile::begin(tx, &*ids, &destination, ReconcileCause::Webhook, now)?;
             // One that was under way may have read past what was missed: the next look begins another.
             if one.created_at < now {
@@ -201,6 +208,15 @@ pub async fn watch(
     Ok(Watched::Done)
 }
 
+/// How a list's webhook was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tended {
+    /// Stops were told here all along.
+    Whole,
+    /// It was off or missing, and is on again.
+    Restored,
+}
+
 /// Looks at one list's webhook and puts it right. That stops may have been missed is on record before, so that a lost answer
 /// does not make it forgotten.
 async fn tend(
@@ -210,22 +226,23 @@ async fn tend(
     list_id: &str,
     url: &str,
     former: &[FormerWebhook],
-) -> Result<Result<(), CallError>, Error> {
-    match is_whole(account, list_id, url).await {
+) -> Result<Result<Tended, CallError>, Error> {
+    let heard = match heard_by(account, list_id, url, former).await {
+        Ok(heard) => heard,
         Err(error) => return Ok(Err(error)),
-        Ok(true) => {}
-        // One that replaces another has missed nothing: that one is there until it is.
-        Ok(false) => {
-            if former.is_empty() {
-                tracing::warn!(destination = %destination.id, list = list_id, "a webhook is off or missing");
-                note_missed(services, destination).await?;
-            }
-            if let Err(error) = ensure_webhook(account, list_id, url).await {
-                return Ok(Err(error));
-            }
-        }
+    };
+    // One that replaces another has missed nothing as long as that one is there.
+    if heard == Heard::Not {
+        tracing::warn!(destination = %destination.id, list = list_id, "a webhook is off or missing");
+        note_missed(services, destination).await?;
     }
-    if former.is_empty() { Ok(Ok(())) } else { Ok(drop_former(account, list_id, former).await) }
+    let put_right = async {
+        if heard != Heard::Ours {
+            ensure_webhook(account, list_id, url).await?;
+        }
+        if former.is_empty() { Ok(()) } else { drop_former(account, list_id, former).await }
+    };
+    Ok(put_right.await.map(|()| if heard == Heard::Not { Tended::Restored } else { Tended::Whole }))
 }
 
 async fn note_missed(services: &Services, destination: &Destination) -> Result<(), Error> {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use reconsent::sandbox::campaign_monitor::{Fault, FaultKind, State};
+use reconsent::sandbox::campaign_monitor::{Fault, FaultKind, FaultRule, State, Turn};
 use serde_json::{Value, json};
 
 use crate::remap::{confirmed, has_stopped, purpose_id, until, until_in_step};
@@ -85,7 +85,7 @@ both_engines! {
         let shop = Shop::open(&app, &world).await;
         ready(&app, &shop).await;
         let newsletter = purpose_id(&app, "newsletter").await;
-        confirmed(&app, &shop, &newsletter, &["ana@example.org", "ben@example.org", "cy@example.org"]).await;
+        confirmed(&app, &shop, &newsletter, &["ana@example.org", "ben@example.org", "cy@example.org", "di@example.org"]).await;
         let rotate = format!("/v1/destinations/{}/webhook/rotate", shop.destination);
         let url = app.api().post(&rotate, json!({})).await.expect(200).text("webhook_url");
         assert_ne!(url, format!("{}{}", app.base, shop.webhook));
@@ -102,10 +102,20 @@ both_engines! {
         })
         .await;
         assert_eq!(there[0]["Status"], "Active");
-        until(&world, LIST, &["cy@example.org"], State::Active).await;
+        until(&world, LIST, &["cy@example.org", "di@example.org"], State::Active).await;
         until_in_step(&app).await;
         assert!(world.emulator.unsubscribe_as_person(LIST, "cy@example.org"));
         eventually("it is heard", async || has_stopped(&app, "cy@example.org").await.then_some(())).await;
+        let path = format!("/v1/destinations/{}/reconciles", shop.destination);
+        let compared = app.api().get(&path).await.expect(200).json;
+        assert_eq!(compared["items"], json!([]), "nothing was missed: {compared}");
+
+        // The old one is heard for a day, and is no excuse for the new one being off.
+        switch_off(&world, there[0]["WebhookID"].as_str().unwrap()).await;
+        assert!(world.emulator.unsubscribe_as_person(LIST, "di@example.org"));
+        app.clock.advance(Duration::from_secs(3601));
+        eventually("what was missed is found", async || has_stopped(&app, "di@example.org").await.then_some(())).await;
+        assert_eq!(hooks(&world).await[0]["Status"], "Active");
 
         app.clock.advance(Duration::from_secs(86_400 + 3600));
         let old = shop.webhook.clone();
@@ -114,13 +124,38 @@ both_engines! {
         })
         .await;
         app.nobody().post(&url.replace(&app.base, ""), stop("ben@example.org")).await.expect(200);
-        let path = format!("/v1/destinations/{}/reconciles", shop.destination);
-        let compared = app.api().get(&path).await.expect(200).json;
-        assert!(compared["items"].as_array().unwrap().iter().all(|one| one["cause"] != "webhook"), "nothing was missed: {compared}");
         worker.stop().await;
         for _ in 0..5 {
             app.api().post(&rotate, json!({})).await.expect(200);
         }
         app.api().post(&rotate, json!({})).await.expect_problem(409, "not-now");
+    }
+
+    async fn a_webhook_that_cannot_be_put_right_has_both_sides_compared_once_a_day(app: TestApp) {
+        app.clock.follow_the_machine();
+        let world = World::around(&app);
+        let shop = Shop::open(&app, &world).await;
+        let refused = FaultRule { turn: Turn::Every(1), method: Some("POST".to_owned()), path: "webhooks".to_owned(), kind: FaultKind::Status(400) };
+        assert!(world.emulator.faults().push(refused));
+        let worker = world.worker();
+        let path = format!("/v1/destinations/{}/reconciles", shop.destination);
+        let upkeep = format!("/v1/destinations/{}/upkeep", shop.destination);
+        let mut looks = Vec::new();
+        for _ in 0..4 {
+            app.clock.advance(Duration::from_secs(3601));
+            let now = app.services.clock.now().to_string();
+            eventually("it was looked at", async || {
+                app.api().get(&upkeep).await.expect(200).json["watched_at"].as_str().is_some_and(|at| *at >= *now).then_some(())
+            })
+            .await;
+            looks.push(app.api().get(&path).await.expect(200).json["items"].as_array().unwrap().len());
+        }
+        assert_eq!(looks, [1, 1, 1, 1]);
+        app.clock.advance_days(1);
+        eventually("a day later both sides are compared again", async || {
+            (app.api().get(&path).await.expect(200).json["items"].as_array().unwrap().len() == 2).then_some(())
+        })
+        .await;
+        worker.stop().await;
     }
 }

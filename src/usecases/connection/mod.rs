@@ -21,7 +21,7 @@ use super::{Error, Services, oauth, shape, sync};
 pub use check::{Finding, Matter, Standing, check};
 pub use prepare::{ListToPrepare, Prepared, Reach, prepare_list};
 pub use webhooks::Hook;
-pub(super) use webhooks::{drop_former, ensure_webhook, is_whole};
+pub(super) use webhooks::{Heard, drop_former, ensure_webhook, heard_by};
 
 /// Clients and lists that are shown; who has more names them by their ids.
 const SHOWN: usize = 1000;

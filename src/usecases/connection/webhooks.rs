@@ -26,10 +26,38 @@ impl Hook {
     }
 }
 
-/// Whether a webhook of ours is there, on, and tells of everything.
-pub async fn is_whole(account: &Account<'_>, list_id: &str, url: &str) -> Result<bool, CallError> {
+/// By what stops on a list are told here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Heard {
+    /// By our webhook: it is there, on, and tells of everything.
+    Ours,
+    /// By one whose secret was replaced, and which is heard yet.
+    Former,
+    /// By none.
+    Not,
+}
+
+/// By what stops on a list are told here.
+pub async fn heard_by(
+    account: &Account<'_>,
+    list_id: &str,
+    url: &str,
+    former: &[FormerWebhook],
+) -> Result<Heard, CallError> {
     let there = account.webhooks(list_id).await?;
-    Ok(there.iter().any(|hook| hook.url == url && hook.tells_all() && hook.is_active()))
+    let mut telling = there.iter().filter(|hook| hook.tells_all() && hook.is_active());
+    Ok(match telling.clone().any(|hook| hook.url == url) {
+        true => Heard::Ours,
+        false if telling.any(|hook| is_former(hook, former)) => Heard::Former,
+        false => Heard::Not,
+    })
+}
+
+/// Whether a webhook's secret is one of these. They are known by the last part of the address, as the secrets themselves are
+/// gone.
+fn is_former(hook: &Webhook, former: &[FormerWebhook]) -> bool {
+    let hash = sha256(hook.url.rsplit('/').next().unwrap_or_default().as_bytes());
+    former.iter().any(|one| one.webhook_hash == hash)
 }
 
 /// Makes sure that a webhook of ours is there, on, and tells of everything. There is no changing one: a new one comes before
@@ -55,15 +83,10 @@ pub async fn ensure_webhook(account: &Account<'_>, list_id: &str, url: &str) -> 
     Ok(done)
 }
 
-/// Takes away the webhooks of a list whose secret is one of these. They are known by the last part of their address, as
-/// the secrets themselves are gone.
+/// Takes away the webhooks of a list whose secret is one of these.
 pub async fn drop_former(account: &Account<'_>, list_id: &str, former: &[FormerWebhook]) -> Result<(), CallError> {
-    for hook in account.webhooks(list_id).await? {
-        let secret = hook.url.rsplit('/').next().unwrap_or_default();
-        let hash = sha256(secret.as_bytes());
-        if former.iter().any(|one| one.webhook_hash == hash) {
-            account.delete_webhook(list_id, &hook.webhook_id).await?;
-        }
+    for hook in account.webhooks(list_id).await?.iter().filter(|hook| is_former(hook, former)) {
+        account.delete_webhook(list_id, &hook.webhook_id).await?;
     }
     Ok(())
 }
