@@ -390,6 +390,38 @@ both_engines! {
         worker.stop().await;
     }
 
+    async fn a_yes_in_the_moment_of_a_strangers_removal_is_kept(app: TestApp) {
+        app.clock.follow_the_machine();
+        let world = World::around(&app);
+        let shop = Shop::open(&app, &world).await;
+        let newsletter = purpose_id(&app, "newsletter").await;
+        let worker = world.worker();
+        let late = Duration::from_millis(1500);
+        for (who, method, kind) in [
+            // While it is looked whether she is still there, and while she is being taken off.
+            ("eve@example.org", "GET", FaultKind::LateAnswer(late)),
+            ("fay@example.org", "DELETE", FaultKind::Delay(late)),
+        ] {
+            assert!(world.emulator.subscribe_as_person(LIST, who));
+            let id = compared(&app, &shop).await["id"].as_str().unwrap().to_owned();
+            let path = format!("subscribers/{LIST}.json?email={}", who.replace('@', "%40"));
+            world.emulator.faults().push(Fault { method: Some(method.to_owned()), path, times: 1, kind });
+            app.api().post(&format!("/v1/reconciles/{id}/apply"), json!({ "kinds": ["unknown_there"] })).await.expect(202);
+            eventually("the call is under way", async || (world.emulator.faults().waiting() == 0).then_some(())).await;
+            confirmed(&app, &shop, &newsletter, &[who]).await;
+            let plan = until_settled(&app, &id).await;
+            assert_eq!(plan["status"], "done", "{plan}");
+            until_in_step(&app).await;
+            until(&world, LIST, &[who], State::Active).await;
+            assert!(!has_stopped(&app, who).await, "{:?}", app.events_of(who).await);
+            let gone = json!({ "unknown_there": { (if method == "GET" { "gone" } else { "applied" }): 1 } });
+            assert_eq!(kinds(&plan), gone, "{plan}");
+        }
+        let plan = compared(&app, &shop).await;
+        assert_eq!((&plan["status"], &plan["differences"]), (&json!("done"), &json!([])), "{plan}");
+        worker.stop().await;
+    }
+
     async fn our_own_unsubscribe_is_no_stop_of_what_was_never_asked(app: TestApp) {
         app.clock.follow_the_machine();
         let world = World::around(&app);

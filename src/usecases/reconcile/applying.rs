@@ -15,24 +15,17 @@ use crate::domain::suppression::SuppressionReason;
 use crate::domain::task::TaskKind;
 use crate::domain::time::Timestamp;
 use crate::store::destinations::DestinationState;
-use crate::store::outbox::Task;
 use crate::store::reconciles::{Finding, Reconcile};
-use crate::store::subjects::Subject;
 use crate::store::{ReadTx, WriteTx};
 
 use super::super::Error;
 use super::super::sync::Visit;
 use super::super::webhook::{list as list_of, stops};
+use super::again::{LANE, bring_back, sync_again};
 use super::people::{Marks, People, found};
 use super::reading::settled;
 use super::{Piece, Run};
 
-/// Stops do not wait, whoever else is brought in step.
-const STOP_LANE: i16 = 0;
-/// Behind what people do themselves.
-const LANE: i16 = 2;
-/// What stands on record while somebody is brought in step again.
-const UNLIKE: &str = "found otherwise there";
 /// People taken off in one piece by calls of our own.
 const BY_CALL: usize = 20;
 
@@ -93,7 +86,7 @@ impl Run<'_> {
             }
         }
         if !by_call.is_empty() {
-            match self.take_off(first.kind, by_call).await? {
+            match self.take_off(by_call).await? {
                 Ok(taken) => settle.extend(taken),
                 Err(piece) => return Ok(piece),
             }
@@ -162,18 +155,16 @@ impl Run<'_> {
     }
 
     /// Takes people off who are not on record here. Whoever is no longer active there is left as they are.
-    async fn take_off(
-        &self,
-        kind: Difference,
-        cases: Vec<Case>,
-    ) -> Result<Result<Vec<(Case, FindingStatus)>, Piece>, Error> {
+    async fn take_off(&self, cases: Vec<Case>) -> Result<Result<Vec<(Case, FindingStatus)>, Piece>, Error> {
         let visit = match Visit::begin(self.services, self.provider, &self.destination).await? {
             Ok(visit) => visit,
             Err(pause) => return Ok(Err(Piece::Later { after: Some(pause), untried: true })),
         };
         let account = visit.account();
-        let calls: Vec<_> = cases.iter().map(|case| take_off_one(account, kind, case).boxed()).collect();
-        let taken: Vec<Result<bool, CallError>> = stream::iter(calls).buffered(self.calls.max(1)).collect().await;
+        let calls: Vec<_> = cases.iter().map(|case| self.take_off_one(&account, case).boxed()).collect();
+        let taken: Vec<Result<Result<bool, CallError>, Error>> =
+            stream::iter(calls).buffered(self.calls.max(1)).collect().await;
+        let taken: Vec<Result<bool, CallError>> = taken.into_iter().collect::<Result<_, _>>()?;
         let taken: Result<Vec<bool>, CallError> = taken.into_iter().collect();
         visit.end(&taken);
         match taken {
@@ -185,6 +176,30 @@ impl Run<'_> {
             // Those that were taken off are found so at the next attempt.
             Err(error) => self.after(&error).await.map(Err),
         }
+    }
+
+    /// Takes one address off a list, if it is active there; says whether it was.
+    async fn take_off_one(&self, account: &Account<'_>, case: &Case) -> Result<Result<bool, CallError>, Error> {
+        let list = case.finding.list_id.as_str();
+        let found = match account.subscriber(list, &case.address).await {
+            Ok(found) => found.and_then(|found| found.list_state()),
+            Err(error) => return Ok(Err(error)),
+        };
+        if !matches!(found, Some(ListState::Active | ListState::Unconfirmed)) {
+            return Ok(Ok(false));
+        }
+        // Looking took a while: whoever has said yes since stays.
+        if self.judge(list, std::slice::from_ref(case)).await? != [How::Call] {
+            return Ok(Ok(false));
+        }
+        let taken = if case.finding.kind == Difference::StoppedHere {
+            // Their wish: it may reach every list there.
+            account.unsubscribe(list, &case.address).await
+        } else {
+            // Nobody has said anything: the state that says no word about a wish (campaign-monitor 15.2).
+            account.delete(list, &case.address).await
+        };
+        Ok(taken.map(|_| true))
     }
 
     /// Writes down what was put right, and brings the rest about, while the claim is ours.
@@ -200,7 +215,7 @@ impl Run<'_> {
         let mut record = record;
         record.sort_by_key(|case| case.finding.subject_id);
         let list = list_of(self.services, &self.destination, list_id.to_owned()).await?;
-        let list_id = list_id.to_owned();
+        let (list_id, purposes) = (list_id.to_owned(), self.purposes_on(list_id));
         let work = move |tx: &mut WriteTx<'_>| {
             if !tx.extend_lease(&task, lease)? {
                 return Ok(Piece::Done);
@@ -209,15 +224,19 @@ impl Run<'_> {
                 return Ok(Piece::Done);
             }
             let mut done: HashMap<FindingStatus, Vec<FindingId>> = HashMap::new();
-            let mut again: Vec<&Finding> = Vec::new();
+            let (mut again, mut removed): (Vec<&Finding>, Vec<Marks>) = (Vec::new(), Vec::new());
             for (case, status) in &settle {
-                let by_sync = *status == FindingStatus::Applied && synced(&case.finding);
-                if by_sync {
-                    again.push(&case.finding);
+                match (status, case.finding.kind) {
+                    (FindingStatus::Applied, Difference::UnknownThere) => {
+                        removed.push(Marks::of(&keys, &case.match_key));
+                    }
+                    (FindingStatus::Applied, _) if synced(&case.finding) => again.push(&case.finding),
+                    _ => {}
                 }
                 done.entry(*status).or_default().push(case.finding.id);
             }
-            sync_again(tx, &again, &list_id, now)?;
+            sync_again(tx, scope, &again, &list_id, now)?;
+            bring_back(tx, scope, &removed, &list_id, &purposes, now)?;
             for case in &record {
                 let acted = match stop(&keys, case) {
                     Some(stop) => stops::record(tx, &services, &keys, &list, &[stop])?,
@@ -285,49 +304,6 @@ fn between(finding: &Finding) -> Option<Between> {
     Some(Between { earliest: latest.minus(minute), latest })
 }
 
-/// Notes that these people stand otherwise on the list, and asks for them to be brought in step.
-fn sync_again(tx: &mut WriteTx<'_>, findings: &[&Finding], list_id: &str, now: Timestamp) -> Result<(), Error> {
-    let mut wanted: Vec<_> =
-        findings.iter().filter_map(|finding| Some((finding.controller_id, finding.subject_id?))).collect();
-    wanted.sort_unstable();
-    wanted.dedup();
-    let Some(scope) = wanted.first().map(|(controller, _)| crate::domain::ids::ControllerScope::granted(*controller))
-    else {
-        return Ok(());
-    };
-    let people: Vec<Subject> = tx.lock_people(&wanted)?;
-    let ids: Vec<SubjectId> = people.iter().map(|person| person.id).collect();
-    let mut newest: HashMap<SubjectId, crate::domain::ids::EventId> = HashMap::new();
-    for consent in tx.consents_of_all(&wanted)? {
-        let known = newest.entry(consent.subject_id).or_insert(consent.event_id);
-        *known = (*known).max(consent.event_id);
-    }
-    let before: HashMap<SubjectId, DestinationState> =
-        tx.destination_states_on(scope, &ids, list_id)?.into_iter().map(|state| (state.subject_id, state)).collect();
-    let (mut states, mut tasks) = (Vec::new(), Vec::new());
-    for finding in findings {
-        let Some((subject_id, event_id)) = finding.subject_id.and_then(|id| Some((id, *newest.get(&id)?))) else {
-            continue;
-        };
-        let set_aside = before.get(&subject_id).is_some_and(|state| state.set_aside);
-        states.push(DestinationState {
-            controller_id: finding.controller_id,
-            subject_id,
-            list_id: list_id.to_owned(),
-            active: finding.there == There::Active,
-            set_aside,
-            event_id,
-            synced_at: now,
-            row_mark: None,
-            last_error: Some(UNLIKE.to_owned()),
-        });
-        let lane = if finding.kind.is_stop() { STOP_LANE } else { LANE };
-        tasks.push(Task::new(scope, TaskKind::Sync, subject_id.uuid(), lane, now, now));
-    }
-    tx.save_destination_states(&states)?;
-    Ok(tx.enqueue(&tasks)?)
-}
-
 /// The stop that is recorded.
 fn stop(keys: &crate::crypto::ControllerKeys, case: &Case) -> Option<stops::Stop> {
     let address = EmailAddress::parse(&case.address).ok()?;
@@ -345,21 +321,4 @@ fn stop(keys: &crate::crypto::ControllerKeys, case: &Case) -> Option<stops::Stop
         deleted: false,
         told_until: case.finding.there_since,
     })
-}
-
-/// Takes one address off a list, if it is active there; says whether it was.
-async fn take_off_one(account: Account<'_>, kind: Difference, case: &Case) -> Result<bool, CallError> {
-    let list = case.finding.list_id.as_str();
-    let Some(found) = account.subscriber(list, &case.address).await? else { return Ok(false) };
-    if !matches!(found.list_state(), Some(ListState::Active | ListState::Unconfirmed)) {
-        return Ok(false);
-    }
-    if kind == Difference::StoppedHere {
-        // Their wish: it may reach every list there.
-        account.unsubscribe(list, &case.address).await?;
-    } else {
-        // Nobody has said anything: the state that says no word about a wish (campaign-monitor 15.2).
-        account.delete(list, &case.address).await?;
-    }
-    Ok(true)
 }

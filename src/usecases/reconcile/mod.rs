@@ -4,6 +4,7 @@
 //! itself, and so is what the controller has allowed; the rest waits for a person. Whatever is put right is judged once
 //! more by the record of that moment: a plan may be days old.
 
+mod again;
 mod applying;
 mod details;
 mod missing;

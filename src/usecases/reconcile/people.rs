@@ -1,6 +1,7 @@
 //! How many people stand here, read at once: a page of a thousand takes a dozen statements, not a thousand.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use crate::campaign_monitor::NewSubscriber;
 use crate::crypto::ControllerKeys;
@@ -19,6 +20,9 @@ use crate::store::{ReadTx, StoreError};
 use super::super::Error;
 use super::super::record::Person;
 use super::super::sync::{HELD_BACK, Rows, Yes};
+
+/// How far their clock may be ahead of ours.
+const APART: Duration = Duration::from_secs(60);
 
 /// What is on record about many people with regard to one list.
 pub struct People {
@@ -169,7 +173,7 @@ impl People {
         };
         let ours = || {
             let left = self.left.get(&id).copied();
-            left.zip(since).is_some_and(|(left, since)| since.earliest <= left)
+            left.zip(since).is_some_and(|(left, since)| since.earliest <= left.plus(APART))
         };
         here == Here::Unasked && (consents.iter().any(pending) || ours())
     }
