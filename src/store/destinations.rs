@@ -45,6 +45,8 @@ pub struct Destination {
     pub credentials: Option<Vec<u8>>,
     /// The connection by which it is spoken to, in place of an API key.
     pub connection_id: Option<ConnectionId>,
+    /// Since when its API key is in use.
+    pub keyed_at: Timestamp,
     /// SHA-256 of the webhook's secret.
     pub webhook_hash: Vec<u8>,
     /// The webhook's secret, sealed, to show it again to who may see it.
@@ -247,6 +249,19 @@ impl WriteTx<'_> {
     ) -> Result<(), StoreError> {
         use destinations::dsl as t;
         on!(self.writing(), c => diesel::update(t::destinations.find((scope.controller(), id))).set(t::on_expiry.eq(on_expiry)).execute(c))?;
+        Ok(())
+    }
+
+    /// Has a destination spoken to with the API key that it is given here, whatever it was spoken to with before.
+    pub fn save_api_key(&mut self, destination: &Destination) -> Result<(), StoreError> {
+        use destinations::dsl as t;
+        on!(self.writing(), c => diesel::update(t::destinations.find((destination.controller_id, destination.id))).set((
+            t::key_version.eq(destination.key_version),
+            t::credentials.eq(&destination.credentials),
+            t::connection_id.eq(destination.connection_id),
+            t::keyed_at.eq(destination.keyed_at),
+            t::webhook_secret.eq(&destination.webhook_secret),
+        )).execute(c))?;
         Ok(())
     }
 

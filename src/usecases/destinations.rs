@@ -109,6 +109,7 @@ pub async fn create_destination(
         key_version,
         credentials: line.api_key.as_ref().map(|key| seal(key.expose())),
         connection_id: line.connection,
+        keyed_at: services.clock.now(),
         webhook_hash: sha256(secret.as_bytes()).to_vec(),
         webhook_secret,
         created_at: services.clock.now(),

@@ -465,6 +465,7 @@ CREATE TABLE destinations (
     key_version INTEGER NOT NULL,
     credentials BYTEA, -- API key, sealed; none: it is spoken to by a connection
     connection_id UUID,
+    keyed_at BIGINT NOT NULL, -- since when its API key is in use: work that waited for one goes on
     webhook_hash BYTEA NOT NULL UNIQUE, -- SHA-256 of the secret in the address; finds the controller
     webhook_secret BYTEA NOT NULL, -- sealed
     created_at BIGINT NOT NULL,

@@ -443,6 +443,7 @@ CREATE TABLE destinations (
     key_version INTEGER NOT NULL,
     credentials BLOB, -- API key, sealed; none: it is spoken to by a connection
     connection_id BLOB,
+    keyed_at INTEGER NOT NULL, -- since when its API key is in use: work that waited for one goes on
     webhook_hash BLOB NOT NULL UNIQUE, -- SHA-256 of the secret in the address; finds the controller
     webhook_secret BLOB NOT NULL, -- sealed
     created_at INTEGER NOT NULL,

@@ -12,6 +12,7 @@ use crate::http::api::Page;
 use crate::http::auth::{For, Settings};
 use crate::http::extract::{ApiJson, Idempotency, path_id};
 use crate::http::problem::{Problem, ProblemBody};
+use crate::usecases::connection::replace_key;
 use crate::usecases::destination_fields::{FieldChoice, FieldKind, maps_of, set_fields};
 use crate::usecases::destinations::{
     ApiKey, DestinationWithLists, ListChoice, NewCredential, NewDestination, create_destination, find_destination,
@@ -44,12 +45,17 @@ pub struct DestinationRequest {
     pub on_expiry: Option<String>,
 }
 
-/// What is to be changed about a destination.
-#[derive(Debug, Deserialize, Validate, ToSchema)]
+/// What is to be changed about a destination; what is not named stays.
+#[derive(Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DestinationChange {
     /// What becomes of a person there whose consent runs to its end: `remove` or `unsubscribe`.
-    pub on_expiry: String,
+    #[serde(default)]
+    pub on_expiry: Option<String>,
+    /// Another API key, in place of the one before or of a connection by OAuth. It is tried at the provider before it is
+    /// kept, and work that was parked as the one before was not taken goes on.
+    #[serde(default)]
+    pub api_key: Option<String>,
 }
 
 /// What a custom field there takes.
@@ -285,7 +291,7 @@ fn on_expiry_named(name: &str) -> Result<OnExpiry, Error> {
     OnExpiry::from_name(name).ok_or_else(|| Error::field("on_expiry", "expected remove or unsubscribe"))
 }
 
-/// Change what becomes of people at a destination whose consent runs to its end.
+/// Change what becomes of people at a destination whose consent runs to its end, or the API key.
 #[utoipa::path(tag = "destinations", operation_id = "change_destination", security(("token" = ["settings"])), request_body = DestinationChange, params(("id" = String, Path, description = "The destination's id")),
     responses((status = 200, description = "The destination", body = DestinationView), (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
 #[patch("/destinations/{id}")]
@@ -296,8 +302,18 @@ pub async fn change(
     body: ApiJson<DestinationChange>,
 ) -> Result<Json<DestinationView>, Problem> {
     let id: DestinationId = path_id(&id)?;
-    let on_expiry = on_expiry_named(&body.value.on_expiry)?;
-    Ok(Json(set_on_expiry(&services, who.scope, id, on_expiry).await?.try_into()?))
+    let DestinationChange { on_expiry, api_key } = body.value;
+    if on_expiry.is_none() && api_key.is_none() {
+        return Err(Error::field("on_expiry", "name what is to change: on_expiry, api_key").into());
+    }
+    let on_expiry = on_expiry.as_deref().map(on_expiry_named).transpose()?;
+    if let Some(key) = api_key {
+        replace_key(&services, Asker::controller(who.scope, who.token), id, ApiKey::new(key)).await?;
+    }
+    if let Some(on_expiry) = on_expiry {
+        set_on_expiry(&services, who.scope, id, on_expiry).await?;
+    }
+    Ok(Json(find_destination(&services, who.scope, id).await?.try_into()?))
 }
 
 /// Say which further fields are written at a destination, in place of what was said before. Everybody there is brought in

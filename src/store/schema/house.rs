@@ -224,6 +224,7 @@ diesel::table! {
         key_version -> Integer,
         credentials -> Nullable<Binary>,
         connection_id -> Nullable<Id>,
+        keyed_at -> BigInt,
         webhook_hash -> Binary,
         webhook_secret -> Binary,
         created_at -> BigInt,

@@ -3,6 +3,7 @@
 //! all of it may be asked for again.
 
 mod check;
+mod key;
 mod prepare;
 mod webhooks;
 
@@ -19,6 +20,7 @@ use super::line::{NewCredential, line_of};
 use super::{Error, Services, oauth, shape, sync};
 
 pub use check::{Finding, Matter, Standing, check};
+pub use key::replace_key;
 pub use prepare::{ListToPrepare, Prepared, Reach, prepare_list};
 pub use webhooks::Hook;
 pub(super) use webhooks::{Heard, drop_former, ensure_webhook, heard_by};

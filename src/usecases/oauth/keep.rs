@@ -1,22 +1,22 @@
-//! What time does about connections: those that nobody took up go, and people who waited for one that was made again go
-//! on. Which people wait is read from the words they were parked with, and whether they still have to from how the
-//! connection stands, so that it does not matter who comes first: the person who connects again, or the worker that
-//! parks somebody because of what was before.
+//! What time does about connections: those that nobody took up go, and the work that waited for one that was made again, or
+//! for another API key, goes on. Which work waits is read from the words it was parked with, and whether it still has to
+//! from how the connection stands, so that it does not matter who comes first: the person who connects again, or the
+//! worker that parks something because of what was before.
 
 use crate::domain::ids::{ConnectionId, ControllerScope, DestinationId};
 use crate::domain::task::TaskKind;
 use crate::domain::time::Timestamp;
 use crate::store::provider_connections::ProviderConnection;
-use crate::store::{ReadTx, WriteTx};
+use crate::store::{ReadTx, StoreError, WriteTx};
 
 use super::super::{Error, Services};
 
-/// For so long after a connection was made, people who waited for it are looked for.
+/// For so long after a connection was made, or a key given, work that waited for it is looked for.
 const LOOKED_FOR: std::time::Duration = std::time::Duration::from_secs(3600);
 /// Pieces of them released at one look.
 const LOOK: usize = 20;
 
-/// The words with which people are parked whose destination does not take its credential.
+/// The words with which work is parked whose destination does not take its credential.
 pub fn refused_words(destination: DestinationId) -> String {
     format!("Credential: destination {destination}: ")
 }
@@ -31,8 +31,8 @@ pub(super) fn unused(tx: &mut ReadTx<'_>, scope: ControllerScope) -> Result<Vec<
     Ok(all.into_iter().filter(|row| !used.contains(&row.id)).collect())
 }
 
-/// Forgets connections that nobody allowed in time, or took up; and lets people go on who were parked for want of one
-/// that is good again, as far as the call that connected could not do it in its commit.
+/// Forgets connections that nobody allowed in time, or took up; and lets work go on that was parked for want of one that is
+/// good again, as far as the call that connected could not do it.
 pub async fn look_after(services: &Services, scope: ControllerScope) -> Result<(), Error> {
     let now = services.clock.now();
     let (before, since) = (now.minus(services.rules.oauth.unused_kept), now.minus(LOOKED_FOR));
@@ -40,14 +40,19 @@ pub async fn look_after(services: &Services, scope: ControllerScope) -> Result<(
         None => row.state_until < now,
         Some(_) => row.connected_at.unwrap_or(row.created_at) < before && row.state_until < now,
     };
-    let is_good =
-        move |row: &ProviderConnection| row.refused_at.is_none() && row.connected_at.is_some_and(|at| at >= since);
-    let all = services.store.read(move |tx: &mut ReadTx<'_>| tx.provider_connections(scope)).await?;
+    let is_good = |row: &ProviderConnection| row.refused_at.is_none() && row.connected_at.is_some_and(|at| at >= since);
+    let look =
+        move |tx: &mut ReadTx<'_>| Ok::<_, StoreError>((tx.provider_connections(scope)?, tx.destinations(scope)?));
+    let (all, destinations) = services.store.read(look).await?;
     if all.iter().any(is_over) {
         forget_unused(services, scope, is_over).await?;
     }
-    for connection in all.into_iter().filter(is_good) {
-        release(services, scope, connection.id).await?;
+    let good: Vec<ConnectionId> = all.iter().filter(|row| is_good(row)).map(|row| row.id).collect();
+    for destination in destinations {
+        let anew = destination.connection_id.map_or(destination.keyed_at >= since, |id| good.contains(&id));
+        if anew {
+            release(services, scope, destination.id).await?;
+        }
     }
     Ok(())
 }
@@ -66,10 +71,11 @@ async fn forget_unused(
     services.store.write(scope.controller().uuid(), forget).await
 }
 
-async fn release(services: &Services, scope: ControllerScope, id: ConnectionId) -> Result<(), Error> {
+/// Lets all work go on that waits for this destination's credential.
+pub async fn release(services: &Services, scope: ControllerScope, id: DestinationId) -> Result<(), Error> {
     let (now, most) = (services.clock.now(), services.rules.pieces.clock);
     for _ in 0..LOOK {
-        let piece = move |tx: &mut WriteTx<'_>| release_piece(tx, scope, id, most, now).map(|(_, count)| count);
+        let piece = move |tx: &mut WriteTx<'_>| release_piece(tx, scope, id, most, now);
         let count = services.store.write(scope.controller().uuid(), piece).await?;
         if i64::try_from(count).is_ok_and(|count| count < most) {
             break;
@@ -78,7 +84,7 @@ async fn release(services: &Services, scope: ControllerScope, id: ConnectionId) 
     Ok(())
 }
 
-/// Lets some of the people go on who wait for this connection; says whether a destination is spoken to by it.
+/// Lets some of the work go on that waits for this connection; says whether a destination is spoken to by it.
 pub(super) fn release_of(
     tx: &mut WriteTx<'_>,
     scope: ControllerScope,
@@ -86,21 +92,27 @@ pub(super) fn release_of(
     most: i64,
     now: Timestamp,
 ) -> Result<bool, Error> {
-    release_piece(tx, scope, id, most, now).map(|(in_use, _)| in_use)
+    let mut in_use = false;
+    for destination in tx.destinations(scope)?.into_iter().filter(|one| one.connection_id == Some(id)) {
+        in_use = true;
+        release_piece(tx, scope, destination.id, most, now)?;
+    }
+    Ok(in_use)
 }
 
+/// Lets some work go on that was parked as this destination did not take its credential: rounds, and people who are to be
+/// brought in step.
 fn release_piece(
     tx: &mut WriteTx<'_>,
     scope: ControllerScope,
-    id: ConnectionId,
+    destination: DestinationId,
     most: i64,
     now: Timestamp,
-) -> Result<(bool, usize), Error> {
-    let of_it = tx.destinations(scope)?.into_iter().filter(|one| one.connection_id == Some(id));
-    let (mut in_use, mut released) = (false, 0);
-    for destination in of_it {
-        in_use = true;
-        released += tx.release_parked(scope, TaskKind::Sync, &refused_words(destination.id), most, now)?;
+) -> Result<usize, Error> {
+    let words = refused_words(destination);
+    let mut released = 0;
+    for kind in [TaskKind::Round, TaskKind::Sync] {
+        released += tx.release_parked(scope, kind, &words, most, now)?;
     }
-    Ok((in_use, released))
+    Ok(released)
 }

@@ -23,7 +23,7 @@ use super::{Error, Services, sync};
 
 pub use back::{Asked, Connected, Unconnected, connect, look_at_state};
 pub use keep::look_after;
-pub(super) use keep::refused_words;
+pub(super) use keep::{refused_words, release};
 pub use tokens::Renewals;
 pub(super) use tokens::credentials;
 

@@ -71,6 +71,22 @@ both_engines! {
         assert_eq!(state(world, LIST, "ana@example.org"), Some(State::Active), "the other list was never in trouble");
     }
 
+    async fn a_destination_moves_from_oauth_to_a_key_and_its_people_follow(app: TestApp) {
+        let agency = Agency::open(&app).await;
+        let (shop, destination) = agency.shop().await;
+        let little = with_query(&agency.begin_again(&destination).await, "scope", "ManageLists");
+        agency.allow(&little).await.expect(200);
+        let worker = agency.world.worker();
+        agency.confirm(&shop, &["ana@example.org"]).await;
+        eventually("it is parked", async || (agency.parked().await.len() == 1).then_some(())).await;
+        let path = format!("/v1/destinations/{destination}");
+        let key = json!({ "api_key": agency.world.emulator.account_key() });
+        assert_eq!(agency.app.api().patch(&path, key).await.expect(200).json["credential"], "api_key");
+        until(&agency.world, OTHER_LIST, &["ana@example.org"], State::Active).await;
+        worker.stop().await;
+        assert_eq!(agency.credential(&destination).await.0, "good");
+    }
+
     async fn a_browser_follows_it_from_the_provider_to_the_last_page(app: TestApp) {
         let agency = Agency::open(&app).await;
         let (connection, url) = agency.begin(&agency.app.api()).await;
