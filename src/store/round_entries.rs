@@ -155,7 +155,7 @@ impl ReadTx<'_> {
         })?)
     }
 
-    /// Where these people stand on the lists of rounds, as far as they are there.
+    /// Where these people stand on the lists of rounds, as far as they are there or on the way.
     pub fn on_round_lists(
         &mut self,
         scope: ControllerScope,
@@ -164,7 +164,7 @@ impl ReadTx<'_> {
         use round_entries::dsl as t;
         Ok(
             on!(self.conn, c => t::round_entries.filter(t::controller_id.eq(scope.controller())).filter(t::subject_id.eq_any(people))
-            .filter(t::state.eq(EntryState::There)).select(RoundEntry::as_select()).order((t::subject_id, t::campaign_id)).load(c))?,
+            .filter(t::state.eq_any([EntryState::Going, EntryState::There])).select(RoundEntry::as_select()).order((t::subject_id, t::campaign_id)).load(c))?,
         )
     }
 }

@@ -254,12 +254,19 @@ fn after(error: &CallError, destination: DestinationId) -> Synced {
     match error.verdict() {
         Verdict::Done => Synced::Done,
         Verdict::Retry { after } => Synced::Later(after, text),
-        // In words by which these people are found again once the destination is connected anew.
-        Verdict::NeedsPerson(Reason::Credential | Reason::CredentialExpired | Reason::Permission) => {
-            Synced::Stuck(format!("{}{text}", refused_words(destination)))
-        }
-        Verdict::NeedsPerson(reason) => Synced::Stuck(format!("{reason:?}: {text}")),
+        Verdict::NeedsPerson(reason) => Synced::Stuck(stuck_words(reason, destination, &text)),
         Verdict::TheyStopped { code } => Synced::Stuck(format!("refused there with code {code}")),
+    }
+}
+
+/// With what words work is parked that waits for a person: where the credential is not taken, with those by which it is
+/// found again once the destination is connected anew.
+pub(super) fn stuck_words(reason: Reason, destination: DestinationId, text: &str) -> String {
+    match reason {
+        Reason::Credential | Reason::CredentialExpired | Reason::Permission => {
+            format!("{}{text}", refused_words(destination))
+        }
+        reason => format!("{reason:?}: {text}"),
     }
 }
 

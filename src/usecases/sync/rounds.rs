@@ -19,9 +19,13 @@ use crate::store::round_entries::{RoundEntry, RoundList};
 use crate::store::{ReadTx, StoreError, WriteTx};
 
 use super::super::campaigns::handed::stops::{self, Stopped};
+use super::super::campaigns::handed::turned::{OnTheWay, turn_back};
 use super::super::campaigns::handed::{Records, Somebody, open_people};
 use super::super::{Error, Services};
 use super::{Provider, Synced, after, credentials, until};
+
+/// How long somebody waits whom the round's own work is about to settle.
+const UNSETTLED: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// Somebody who is to leave a round's list.
 struct Leaver {
@@ -76,7 +80,8 @@ async fn leavers(services: &Services, scope: ControllerScope, people: Vec<Subjec
                 let people = open_people(tx, &keys, scope, entries)?;
                 let records = Records::read(tx, scope, id, &people, &wanted)?;
                 for one in people {
-                    if over(&round.campaign, now) || records.judge(&one, &round.purposes, now, &rules).is_err() {
+                    let over = over(&round.campaign, now) && one.entry.state == EntryState::There;
+                    if over || records.judge(&one, &round.purposes, now, &rules).is_err() {
                         let Somebody { entry, person, .. } = one;
                         let (address, destination) = (person.address.as_sent(), round.destination.clone());
                         leavers.push(Leaver { entry, address, list_id: list_id.clone(), destination });
@@ -103,6 +108,14 @@ fn over(campaign: &Campaign, now: Timestamp) -> bool {
 
 /// Takes one person off one list, under the claim on the person.
 async fn leave(services: &Services, provider: &Provider, task: &Task, leaver: &Leaver) -> Result<Synced, Error> {
+    if leaver.entry.state == EntryState::Going {
+        let (id, subject) = (leaver.entry.campaign_id, leaver.entry.subject_id);
+        match turn_back(services, task.scope(), id, subject).await? {
+            OnTheWay::Perhaps => {}
+            OnTheWay::Stays => return Ok(Synced::Done),
+            OnTheWay::Unsettled => return Ok(Synced::Waiting(UNSETTLED)),
+        }
+    }
     let now_ms = u64::try_from(services.clock.now().micros() / 1000).unwrap_or(0);
     let permit = match provider.admit(leaver.destination.id, now_ms) {
         Admission::Go(permit) => permit,
@@ -179,11 +192,13 @@ async fn gone(services: &Services, leaver: &Leaver, found: Found) -> Result<(), 
             }
         })
         .collect();
-    let (house, id) = (services.clone(), leaver.entry.campaign_id);
-    let entry = RoundEntry { state: EntryState::Gone, ..leaver.entry.clone() };
+    let (house, id, subject) = (services.clone(), leaver.entry.campaign_id, leaver.entry.subject_id);
     let work = move |tx: &mut WriteTx<'_>| {
+        tx.lock_people(&[(scope.controller(), subject)])?;
         stops::record(tx, &house, &keys, scope, id, &stops)?;
-        Ok::<_, Error>(tx.save_round_entries(std::slice::from_ref(&entry))?)
+        let entries = tx.round_entries_of(scope, id, &[subject])?.into_iter();
+        let gone: Vec<RoundEntry> = entries.map(|entry| RoundEntry { state: EntryState::Gone, ..entry }).collect();
+        Ok::<_, Error>(tx.save_round_entries(&gone)?)
     };
     services.store.write(leaver.entry.subject_id.uuid(), work).await
 }

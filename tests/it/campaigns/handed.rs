@@ -19,7 +19,7 @@ use crate::support::world::{self, CLIENT, LIST, Shop, eventually, import};
 const DECLARED: &str = "kind=contacts&basis=consent&collected_at=2026-03-01&how=till&statement=Cards&attester=B.%20Lee";
 
 /// A round over these addresses, prepared; and its path.
-async fn prepared(app: &TestApp, shop: &Shop, delivery: &str, list: &str) -> String {
+pub(super) async fn prepared(app: &TestApp, shop: &Shop, delivery: &str, list: &str) -> String {
     let import = import(app, DECLARED, list).await;
     let deadline = app.services.clock.now().plus(Duration::from_secs(14 * 86_400)).to_string();
     let mut body = json!({ "name": "Autumn round", "purposes": ["newsletter", "tracking"], "import_ids": [import],
@@ -31,24 +31,24 @@ async fn prepared(app: &TestApp, shop: &Shop, delivery: &str, list: &str) -> Str
     format!("/v1/campaigns/{}", made.text("id"))
 }
 
-async fn launch(app: &TestApp, round: &str) {
+pub(super) async fn launch(app: &TestApp, round: &str) {
     app.api().post(&format!("{round}/launch"), json!({})).await.expect(200);
 }
 
-fn csv(names: &[&str]) -> String {
+pub(super) fn csv(names: &[&str]) -> String {
     names.iter().fold("email,name\n".to_owned(), |csv, name| csv + &format!("{name}@example.org,Somebody\n"))
 }
 
-fn address(name: &str) -> String {
+pub(super) fn address(name: &str) -> String {
     format!("{name}@example.org")
 }
 
-async fn results(app: &TestApp, round: &str) -> Value {
+pub(super) async fn results(app: &TestApp, round: &str) -> Value {
     app.api().get(&format!("{round}/results")).await.expect(200).json
 }
 
 /// The round's list at the provider, once it is made.
-async fn list_of(app: &TestApp, round: &str) -> String {
+pub(super) async fn list_of(app: &TestApp, round: &str) -> String {
     eventually("the round's list is made", async || {
         app.api().get(round).await.expect(200).json["round_list"]["list_id"].as_str().map(str::to_owned)
     })
@@ -56,18 +56,18 @@ async fn list_of(app: &TestApp, round: &str) -> String {
 }
 
 /// Waits until so many were handed to the provider.
-async fn handed(app: &TestApp, round: &str, people: u64) {
+pub(super) async fn handed(app: &TestApp, round: &str, people: u64) {
     eventually("the links are handed over", async || {
         (results(app, round).await["handed_to_provider"] == people).then_some(())
     })
     .await;
 }
 
-fn state(world: &world::World, list: &str, name: &str) -> Option<State> {
+pub(super) fn state(world: &world::World, list: &str, name: &str) -> Option<State> {
     world.emulator.subscriber(list, &address(name)).map(|found| found.state)
 }
 
-async fn until(world: &world::World, list: &str, name: &str, expected: State) {
+pub(super) async fn until(world: &world::World, list: &str, name: &str, expected: State) {
     eventually(&format!("{name} is {expected:?}"), async || (state(world, list, name) == Some(expected)).then_some(()))
         .await;
 }
@@ -82,26 +82,26 @@ async fn merged(app: &TestApp, world: &world::World, round: &str, list: &str, na
     design.replace(&format!("[{FIELD}]"), &token)
 }
 
-async fn entries(app: &TestApp, round: &str) -> Vec<RoundEntry> {
+pub(super) async fn entries(app: &TestApp, round: &str) -> Vec<RoundEntry> {
     let (scope, id) = (app.scope, id_in(round));
     let read = move |tx: &mut ReadTx<'_>| tx.round_entries_page(scope, id, None, 1000);
     app.services.store.read(read).await.unwrap()
 }
 
 /// The claim under which a round's list is seen to.
-async fn claim(app: &TestApp) -> Option<Task> {
+pub(super) async fn claim(app: &TestApp) -> Option<Task> {
     let now = app.services.clock.now();
     let claim = move |tx: &mut WriteTx<'_>| tx.claim(TaskKind::Round, 1, now, Duration::from_secs(300));
     app.services.store.write(uuid::Uuid::nil(), claim).await.unwrap().pop()
 }
 
 /// Claims made for it run out soon, as the worker of a test dies.
-fn provider() -> Provider {
+pub(super) fn provider() -> Provider {
     Provider::new(ProviderSettings { lease: Duration::from_secs(1), ..ProviderSettings::default() })
 }
 
 /// A house with a world and a shop; the provider's clock stands with the house's.
-async fn open(app: &TestApp) -> (world::World, Shop) {
+pub(super) async fn open(app: &TestApp) -> (world::World, Shop) {
     let world = world::World::around(app);
     let shop = Shop::open(app, &world).await;
     tell_the_time(app, &world);

@@ -54,7 +54,7 @@ pub(super) async fn step(bench: &Bench<'_>) -> Result<RoundStep, Error> {
         .collect();
     save(bench, gone).await?;
     match failed.into_values().next() {
-        Some(error) => Ok(after(&error)),
+        Some(error) => Ok(after(&error, bench.destination.id)),
         None => Ok(RoundStep::More),
     }
 }
@@ -210,7 +210,7 @@ async fn sweep(bench: &Bench<'_>, list_id: &str) -> Result<RoundStep, Error> {
     }
     let addresses = page.results.iter().map(|one| one.email_address.clone()).collect();
     match take_off(bench, list_id, addresses).await?.into_values().next() {
-        Some(error) => Ok(after(&error)),
+        Some(error) => Ok(after(&error, bench.destination.id)),
         None => Ok(RoundStep::More),
     }
 }

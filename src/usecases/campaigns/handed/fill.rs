@@ -3,13 +3,14 @@
 //! which changes nothing (an import is an upsert), unless the gate has said no since.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use crate::campaign_monitor::{
     ConsentToTrack, FieldValue, ImportOutcome, NewSubscriber, Reason as Fault, RowResult, Verdict, normalise_address,
 };
 use crate::domain::campaign::{EntryState, MemberStatus};
 use crate::domain::gate::Reason;
-use crate::domain::ids::{PurposeId, SubjectId};
+use crate::domain::ids::{ControllerScope, PurposeId, SubjectId};
 use crate::domain::purpose::{Purpose, PurposeKind};
 use crate::domain::suppression::SuppressionReason;
 use crate::domain::task::TaskKind;
@@ -23,6 +24,7 @@ use super::super::super::sync::SYNC_LANE;
 use super::download::refresh;
 use super::step::{Bench, RoundStep, after};
 use super::stops::{self, Stopped};
+use super::turned::Turned;
 use super::{FIELD, Records, Somebody, issue, left_out, open_people, record, token};
 
 /// Somebody about to be written, and whether opens may be attributed to them.
@@ -60,7 +62,7 @@ pub(super) async fn step(bench: &Bench<'_>, list_id: &str) -> Result<RoundStep, 
     let mut outcome = match account.import(list_id, &rows, false).await {
         Ok(outcome) => outcome,
         // They stay among those who are going: perhaps they are there.
-        Err(error) => return Ok(after(&error)),
+        Err(error) => return Ok(after(&error, bench.destination.id)),
     };
     if rows.len() > 1 {
         for (one, row) in going.iter().zip(&rows) {
@@ -77,13 +79,13 @@ pub(super) async fn step(bench: &Bench<'_>, list_id: &str) -> Result<RoundStep, 
             match account.import(list_id, std::slice::from_ref(row), false).await {
                 Ok(alone) => outcome.replace(&row.email_address, alone.result_of(&row.email_address)),
                 Err(error) => {
-                    arrive(bench, &going, &outcome).await?;
-                    return Ok(after(&error));
+                    arrive(bench, &going, &Arc::new(outcome)).await?;
+                    return Ok(after(&error, bench.destination.id));
                 }
             }
         }
     }
-    arrive(bench, &going, &outcome).await
+    arrive(bench, &going, &Arc::new(outcome)).await
 }
 
 /// Everybody is there who is to be. Permissions end by themselves: whoever may not be asked any more is to leave, and in a
@@ -104,7 +106,7 @@ async fn recheck(bench: &Bench<'_>) -> Result<RoundStep, Error> {
             let purposes = tx.purposes_in_order(scope, &wanted)?;
             let records = Records::read(tx, scope, id, &people, &wanted)?;
             let leave = people.iter().filter(|one| records.judge(one, &purposes, now, &rules).is_err());
-            Ok::<_, Error>((leave.map(|one| leaving(one, now)).collect::<Vec<Task>>(), next))
+            Ok::<_, Error>((leave.map(|one| leaving(scope, one.person.row.id, now)).collect::<Vec<Task>>(), next))
         };
         let (leave, next) = bench.services.store.read(read).await?;
         if !leave.is_empty() {
@@ -161,39 +163,24 @@ async fn set_out(bench: &Bench<'_>, people: Vec<Somebody>) -> Result<Option<Vec<
         let wanted: Vec<PurposeId> = purposes.iter().map(|purpose| purpose.id).collect();
         let records = Records::read(tx, scope, id, &people, &wanted)?;
         let tracking: Vec<&Purpose> = purposes.iter().filter(|p| p.kind == PurposeKind::Tracking).collect();
-        let (mut passed, mut refused, mut over, mut leave) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let mut reached = Vec::new();
-        for mut one in people {
+        let (mut passed, mut turned) = (Vec::new(), Turned::default());
+        for one in people {
             match records.judge(&one, &purposes, now, &house.rules) {
                 Ok(allowed) => passed.push((one, allowed)),
                 Err(reason) => {
-                    if records.has_answered(&one) && one.entry.handed_at.is_none() {
-                        // The link had come there before the crash, and on to the person.
-                        one.entry.handed_at = Some(now);
-                        reached.push(one.clone());
-                    } else if one.entry.handed_at.is_none() {
-                        refused.push((one.person.row.id, reason));
-                    }
-                    if one.entry.state == EntryState::Going {
-                        // Perhaps there since a lost answer: taken off like anybody who is.
-                        over.push(RoundEntry { state: EntryState::There, ..one.entry.clone() });
-                        leave.push(leaving(&one, now));
-                    } else {
-                        over.push(left_out(&one));
-                    }
+                    let answered = records.has_answered(&one);
+                    turned.add(one, reason, answered, now);
                 }
             }
         }
         issue(tx, &house, &campaign, &mut passed, now)?;
-        record::excluded(tx, &campaign, &refused)?;
         let notice = tx.notice(scope, campaign.notice_id)?;
-        record::asked(tx, &house, &campaign, &notice, &reached.iter().collect::<Vec<_>>(), now)?;
+        turned.write(tx, &house, &campaign, &notice, now)?;
         for (one, _) in &mut passed {
             one.entry.state = EntryState::Going;
         }
-        let entries: Vec<RoundEntry> = passed.iter().map(|(one, _)| one.entry.clone()).chain(over).collect();
-        tx.save_round_entries(&entries)?;
-        tx.enqueue(&leave)?;
+        tx.save_round_entries(&passed.iter().map(|(one, _)| one.entry.clone()).collect::<Vec<_>>())?;
+        tx.enqueue(&turned.there.iter().map(|id| leaving(scope, *id, now)).collect::<Vec<_>>())?;
         let going = passed.into_iter().map(|(one, _)| {
             let tracked = records.consents_to(&one, &tracking, now);
             Going { one, tracked }
@@ -203,8 +190,8 @@ async fn set_out(bench: &Bench<'_>, people: Vec<Somebody>) -> Result<Option<Vec<
     bench.services.store.write(id.uuid(), work).await
 }
 
-fn leaving(one: &Somebody, now: Timestamp) -> Task {
-    Task::new(one.person.scope, TaskKind::Sync, one.person.row.id.uuid(), SYNC_LANE, now, now)
+fn leaving(scope: ControllerScope, id: SubjectId, now: Timestamp) -> Task {
+    Task::new(scope, TaskKind::Sync, id.uuid(), SYNC_LANE, now, now)
 }
 
 /// What came of the people of an import.
@@ -219,9 +206,9 @@ struct Arrived {
 }
 
 impl Arrived {
-    fn of(going: &[Going], outcome: &ImportOutcome) -> Self {
+    fn of<'a>(people: impl Iterator<Item = &'a Somebody>, outcome: &ImportOutcome) -> Self {
         let mut arrived = Self::default();
-        for Going { one, .. } in going {
+        for one in people {
             let result = outcome.result_of(&one.person.address.as_sent());
             let stopped = |reason, code: u32| Stopped {
                 subject: one.person.row.id,
@@ -257,35 +244,33 @@ impl Arrived {
 }
 
 /// Notes who is there, and what the refusals mean. Whoever may not be asked any more by now is to leave at once.
-async fn arrive(bench: &Bench<'_>, going: &[Going], outcome: &ImportOutcome) -> Result<RoundStep, Error> {
+async fn arrive(bench: &Bench<'_>, going: &[Going], outcome: &Arc<ImportOutcome>) -> Result<RoundStep, Error> {
     let (house, scope, id) = (bench.services.clone(), bench.scope, bench.campaign.id);
     let keys = house.keys.of(scope).await?;
-    let arrived = Arrived::of(going, outcome);
-    let (open, stuck) = (arrived.open, arrived.stuck.clone());
-    let arrived = std::sync::Arc::new(arrived);
+    let told = Arrived::of(going.iter().map(|going| &going.one), outcome);
+    let (open, stuck) = (told.open, told.stuck);
     // Whoever has taken the work over may have emptied the list since.
     if !bench.extend().await? {
         return Ok(RoundStep::NotOurs);
     }
+    let (people, outcome): (Vec<Somebody>, _) =
+        (going.iter().map(|going| going.one.clone()).collect(), outcome.clone());
     let work = move |tx: &mut WriteTx<'_>| {
-        let people: Vec<SubjectId> = arrived
-            .there
-            .iter()
-            .map(|one| one.person.row.id)
-            .chain(arrived.out.iter().map(|(one, _)| one.person.row.id))
-            .collect();
-        tx.lock_people(&people.iter().map(|id| (scope.controller(), *id)).collect::<Vec<_>>())?;
+        let ids: Vec<SubjectId> = people.iter().map(|one| one.person.row.id).collect();
+        tx.lock_people(&ids.iter().map(|id| (scope.controller(), *id)).collect::<Vec<_>>())?;
         let now = house.clock.now();
         let campaign = tx.campaign(scope, id)?;
         let purposes = tx.purposes_in_order(scope, &campaign.purposes()?)?;
         let wanted: Vec<PurposeId> = purposes.iter().map(|purpose| purpose.id).collect();
-        let mut there = arrived.there.clone();
-        refresh(&mut there, tx.round_entries_of(scope, id, &people)?);
+        // A download may have given out their links meanwhile.
+        let mut people = people.clone();
+        refresh(&mut people, tx.round_entries_of(scope, id, &ids)?);
+        let Arrived { mut there, stopped, out: left, .. } = Arrived::of(people.iter(), &outcome);
         let records = Records::read(tx, scope, id, &there, &wanted)?;
         let leave: Vec<Task> = there
             .iter()
             .filter(|one| records.judge(one, &purposes, now, &house.rules).is_err())
-            .map(|one| leaving(one, now))
+            .map(|one| leaving(scope, one.person.row.id, now))
             .collect();
         let notice = tx.notice(scope, campaign.notice_id)?;
         let first: Vec<&Somebody> = there.iter().filter(|one| one.entry.handed_at.is_none()).collect();
@@ -295,10 +280,10 @@ async fn arrive(bench: &Bench<'_>, going: &[Going], outcome: &ImportOutcome) -> 
             one.entry.state = EntryState::There;
         }
         let entries: Vec<RoundEntry> =
-            there.iter().map(|one| one.entry.clone()).chain(arrived.out.iter().map(|(one, _)| left_out(one))).collect();
+            there.iter().map(|one| one.entry.clone()).chain(left.iter().map(|(one, _)| left_out(one))).collect();
         tx.save_round_entries(&entries)?;
-        stops::record(tx, &house, &keys, scope, id, &arrived.stopped)?;
-        out(tx, &campaign, &arrived.out)?;
+        stops::record(tx, &house, &keys, scope, id, &stopped)?;
+        out(tx, &campaign, &left)?;
         Ok::<_, Error>(tx.enqueue(&leave)?)
     };
     bench.services.store.write(id.uuid(), work).await?;

@@ -22,6 +22,7 @@ mod record;
 mod spare;
 mod step;
 pub mod stops;
+pub(in crate::usecases) mod turned;
 
 use std::collections::{HashMap, HashSet};
 

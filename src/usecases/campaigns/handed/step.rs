@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::campaign_monitor::{CallError, Client, Credentials, Verdict};
 use crate::domain::campaign::CampaignStatus;
-use crate::domain::ids::{CampaignId, ControllerScope};
+use crate::domain::ids::{CampaignId, ControllerScope, DestinationId};
 use crate::store::campaigns::Campaign;
 use crate::store::destinations::Destination;
 use crate::store::outbox::Task;
@@ -13,7 +13,7 @@ use crate::store::round_entries::RoundList;
 use crate::store::{ReadTx, StoreError, WriteTx};
 
 use super::super::super::destinations::webhook_url;
-use super::super::super::sync::{Provider, credentials};
+use super::super::super::sync::{Provider, credentials, stuck_words};
 use super::super::super::{Error, Services};
 use super::{empty, fill, list, spare};
 
@@ -73,9 +73,13 @@ pub async fn round_step(services: &Services, provider: &Provider, task: &Task) -
         Ok::<_, StoreError>(Some((tx.campaign(scope, id)?, round, destination)))
     };
     let Some((campaign, round, destination)) = services.store.read(read).await? else { return Ok(RoundStep::Done) };
+    let credentials = match credentials(services, &destination).await {
+        Err(Error::Provider(error)) => return Ok(after(&error, destination.id)),
+        other => other?,
+    };
     let bench = Bench {
         client: provider.client(&destination.base_url)?,
-        credentials: credentials(services, &destination).await?,
+        credentials,
         services,
         scope,
         task,
@@ -88,7 +92,7 @@ pub async fn round_step(services: &Services, provider: &Provider, task: &Task) -
         return Ok(RoundStep::NotOurs);
     }
     match next(&bench).await {
-        Err(Error::Provider(error)) => Ok(after(&error)),
+        Err(Error::Provider(error)) => Ok(after(&error, bench.destination.id)),
         other => other,
     }
 }
@@ -134,10 +138,10 @@ async fn equip(bench: &Bench<'_>, list_id: &str) -> Result<(), Error> {
 }
 
 /// What follows from a call that failed.
-pub(super) fn after(error: &CallError) -> RoundStep {
+pub(super) fn after(error: &CallError, destination: DestinationId) -> RoundStep {
     match error.verdict() {
         Verdict::Retry { after } => RoundStep::Later(after, error.to_string()),
-        Verdict::NeedsPerson(reason) => RoundStep::Stuck(format!("{reason:?}: {error}")),
+        Verdict::NeedsPerson(reason) => RoundStep::Stuck(stuck_words(reason, destination, &error.to_string())),
         Verdict::Done | Verdict::TheyStopped { .. } => RoundStep::Later(None, error.to_string()),
     }
 }
