@@ -26,8 +26,10 @@ use crate::usecases::{Error, Services};
 use super::batch::{Job, NeverMail, Row};
 use super::stops::reason_to_write;
 
-/// How far what we note may be from what they note of one call: it takes its time, and clocks differ.
-const APART: Duration = Duration::from_secs(600);
+/// How much earlier than what we note they may note the same call: it takes its time, and clocks differ.
+const EARLIER: Duration = Duration::from_secs(240);
+/// How much later: clocks differ.
+const LATER: Duration = Duration::from_secs(60);
 
 /// What the provider says of a stop.
 #[derive(Clone, Copy)]
@@ -96,11 +98,12 @@ impl OnRecord {
     /// reach all others, that puts them on the client's list as well.
     fn is_ours(&self, person: &Person, word: Word, list_id: &str) -> bool {
         let Some((earliest, latest)) = word.window else { return false };
-        let taken_off = |state: &&DestinationState| !state.active && state.last_error.is_none();
+        // Whoever was set aside was moved to *deleted* there: an unsubscribe of theirs is their own.
+        let taken_off = |state: &&DestinationState| !state.active && !state.set_aside && state.last_error.is_none();
         let then = |state: &DestinationState| {
             (word.everything || state.list_id == list_id)
-                && earliest <= state.synced_at.plus(APART)
-                && latest >= state.synced_at.minus(APART)
+                && earliest <= state.synced_at.plus(LATER)
+                && latest >= state.synced_at.minus(EARLIER)
         };
         let mut states = self.states.get(&person.row.id).into_iter().flatten().filter(taken_off);
         word.reason == SuppressionReason::Withdrawn && states.any(then)
