@@ -290,10 +290,17 @@ impl WriteTx<'_> {
     }
 
     /// Forgets what comparisons have shown about a person.
-    pub fn forget_findings_about(&mut self, scope: ControllerScope, subject: SubjectId) -> Result<(), StoreError> {
+    pub fn forget_findings_about(
+        &mut self,
+        scope: ControllerScope,
+        subject: SubjectId,
+        fingerprint: &[u8],
+    ) -> Result<(), StoreError> {
         use reconcile_findings::dsl as t;
         on!(self.writing(), c => diesel::delete(t::reconcile_findings.filter(t::controller_id.eq(scope.controller()))
             .filter(t::subject_id.eq(subject))).execute(c))?;
+        on!(self.writing(), c => diesel::delete(t::reconcile_findings.filter(t::controller_id.eq(scope.controller()))
+            .filter(t::fingerprint.eq(fingerprint))).execute(c))?;
         Ok(())
     }
 

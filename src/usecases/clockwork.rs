@@ -116,7 +116,8 @@ pub fn erase_in(tx: &mut WriteTx<'_>, scope: ControllerScope, subject: SubjectId
     crate::crypto::secret::fill_random(&mut mark);
     tx.shred_events(scope, subject)?;
     tx.forget_mail_bytes(scope, subject)?;
-    tx.forget_findings_about(scope, subject)?;
+    let fingerprint = tx.subject(scope, subject)?.email_key;
+    tx.forget_findings_about(scope, subject, &fingerprint)?;
     let mut lists: Vec<String> = tx.destination_lists(scope)?.into_iter().map(|list| list.list_id).collect();
     let states = tx.destination_states(scope, subject)?;
     lists.extend(states.iter().map(|state| state.list_id.clone()));

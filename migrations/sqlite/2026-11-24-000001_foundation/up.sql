@@ -550,6 +550,8 @@ CREATE INDEX reconciles_of_destination ON reconciles (controller_id, destination
 CREATE INDEX reconcile_findings_by_status ON reconcile_findings (controller_id, reconcile_id, status, kind, id);
 CREATE INDEX reconcile_findings_of_subject ON reconcile_findings (controller_id, subject_id);
 CREATE INDEX reconcile_findings_by_id ON reconcile_findings (controller_id, reconcile_id, id);
+CREATE INDEX reconcile_findings_of_address ON reconcile_findings (controller_id, fingerprint);
+CREATE INDEX reconcile_findings_to_reseal ON reconcile_findings (controller_id, id);
 
 CREATE TABLE destination_sightings ( -- how a person was last seen to stand on a list there
     controller_id BLOB NOT NULL,

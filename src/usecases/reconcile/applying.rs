@@ -5,7 +5,8 @@
 
 use std::collections::HashMap;
 
-use futures_util::{FutureExt, StreamExt, stream};
+use futures_util::FutureExt;
+use futures_util::future::join_all;
 
 use crate::campaign_monitor::{Account, CallError, ListState};
 use crate::domain::email::EmailAddress;
@@ -25,9 +26,6 @@ use super::again::{LANE, bring_back, sync_again};
 use super::people::{Marks, People, found};
 use super::reading::settled;
 use super::{Piece, Run};
-
-/// People taken off in one piece by calls of our own.
-const BY_CALL: usize = 20;
 
 /// How a difference is put right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,7 +79,8 @@ impl Run<'_> {
                 How::Not => settle.push((case, FindingStatus::Gone)),
                 How::Sync => settle.push((case, FindingStatus::Applied)),
                 How::Record => record.push(case),
-                How::Call if by_call.len() < BY_CALL => by_call.push(case),
+                // As many as go at once: the claim has to outlast no more than a call.
+                How::Call if by_call.len() < self.calls.max(1) => by_call.push(case),
                 How::Call => {}
             }
         }
@@ -161,11 +160,15 @@ impl Run<'_> {
             Err(pause) => return Ok(Err(Piece::Later { after: Some(pause), untried: true })),
         };
         let account = visit.account();
-        let calls: Vec<_> = cases.iter().map(|case| self.take_off_one(&account, case).boxed()).collect();
-        let taken: Vec<Result<Result<bool, CallError>, Error>> =
-            stream::iter(calls).buffered(self.calls.max(1)).collect().await;
-        let taken: Vec<Result<bool, CallError>> = taken.into_iter().collect::<Result<_, _>>()?;
-        let taken: Result<Vec<bool>, CallError> = taken.into_iter().collect();
+        let calls = cases.iter().map(|case| self.take_off_one(&account, case).boxed());
+        let taken: Result<Vec<Result<bool, CallError>>, Error> = join_all(calls).await.into_iter().collect();
+        let taken: Result<Vec<bool>, CallError> = match taken {
+            Ok(taken) => taken.into_iter().collect(),
+            Err(error) => {
+                visit.end(&Ok::<_, CallError>(()));
+                return Err(error);
+            }
+        };
         visit.end(&taken);
         match taken {
             Ok(taken) => Ok(Ok(cases
@@ -189,7 +192,7 @@ impl Run<'_> {
             return Ok(Ok(false));
         }
         // Looking took a while: whoever has said yes since stays.
-        if self.judge(list, std::slice::from_ref(case)).await? != [How::Call] {
+        if !self.extend().await? || self.judge(list, std::slice::from_ref(case)).await? != [How::Call] {
             return Ok(Ok(false));
         }
         let taken = if case.finding.kind == Difference::StoppedHere {

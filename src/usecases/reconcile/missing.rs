@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use futures_util::{StreamExt, stream};
+use futures_util::future::join_all;
 
 use crate::campaign_monitor::Subscriber;
 use crate::domain::ids::SubjectId;
@@ -61,10 +61,20 @@ impl Run<'_> {
                 Err(pause) => return Ok(Piece::Later { after: Some(pause), untried: true }),
             };
             let account = visit.account();
-            let calls = addresses.iter().map(|address| account.subscriber(&list, address));
-            let calls: Vec<_> = calls.collect();
-            let answers: Vec<_> = stream::iter(calls).buffered(self.calls.max(1)).collect().await;
-            let answers: Result<Vec<Option<Subscriber>>, _> = answers.into_iter().collect();
+            let mut answers: Result<Vec<Option<Subscriber>>, _> = Ok(Vec::with_capacity(addresses.len()));
+            // As many at a time as go at once: the claim has to outlast their calls alone.
+            for some in addresses.chunks(self.calls.max(1)) {
+                if !self.extend().await? {
+                    visit.end(&answers);
+                    return Ok(Piece::Done);
+                }
+                let told = join_all(some.iter().map(|address| account.subscriber(&list, address))).await;
+                let told: Result<Vec<Option<Subscriber>>, _> = told.into_iter().collect();
+                answers = answers.and_then(|before| Ok([before, told?].concat()));
+                if answers.is_err() {
+                    break;
+                }
+            }
             visit.end(&answers);
             let zone = self.zone()?;
             match answers {

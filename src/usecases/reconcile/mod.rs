@@ -229,6 +229,13 @@ impl Run<'_> {
         self.lists.iter().filter(|list| list.list_id == list_id).map(|list| list.purpose_id).collect()
     }
 
+    /// Lengthens the claim; says whether it is still ours.
+    async fn extend(&self) -> Result<bool, Error> {
+        let (task, lease) = (self.task.clone(), self.provider.lease());
+        let work = move |tx: &mut WriteTx<'_>| Ok::<_, Error>(tx.extend_lease(&task, lease)?);
+        self.services.store.write(self.reconcile.id.uuid(), work).await
+    }
+
     /// It cannot go on; what was found stays on record.
     async fn fail(&self, why: String) -> Result<Piece, Error> {
         let (scope, id, now) = (self.scope, self.reconcile.id, self.services.clock.now());

@@ -72,6 +72,31 @@ both_engines! {
         worker.stop().await;
     }
 
+    async fn what_a_comparison_found_of_an_address_goes_with_whoever_has_it(app: TestApp) {
+        app.clock.follow_the_machine();
+        let world = World::around(&app);
+        let shop = Shop::open(&app, &world).await;
+        let newsletter = purpose_id(&app, "newsletter").await;
+        for address in [ANA, "eve@example.org"] {
+            assert!(world.emulator.subscribe_as_person(LIST, address));
+        }
+        let worker = world.worker();
+        let path = format!("/v1/destinations/{}/reconciles", shop.destination);
+        let plan = app.api().post(&path, json!({})).await.expect(202).text("id");
+        let findings = async || {
+            let found = app.api().get(&format!("/v1/reconciles/{plan}/findings")).await.expect(200).json;
+            found["items"].as_array().unwrap().len()
+        };
+        eventually("two strangers are found", async || (findings().await == 2).then_some(())).await;
+        // One of them signs up, and is erased later.
+        confirmed(&app, &shop, &newsletter, &[ANA]).await;
+        until_in_step(&app).await;
+        erase(&app, app.subject_of(ANA).await).await;
+        assert_eq!(findings().await, 1);
+        until(&world, LIST, &[ANA], State::Deleted).await;
+        worker.stop().await;
+    }
+
     async fn who_stands_nowhere_is_erased_at_once(app: TestApp) {
         let world = World::around(&app);
         let shop = Shop::open(&app, &world).await;
