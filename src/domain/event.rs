@@ -86,6 +86,8 @@ coded! {
         NotMeLink = 15 "not-me-link",
         /// The controller ended or corrected it.
         Controller = 16 "controller",
+        /// The page of a preference link.
+        PreferencePage = 17 "preference-page",
     }
 }
 

@@ -13,6 +13,8 @@ coded! {
         Withdraw = 3 "withdraw",
         /// "This was not me".
         NotMe = 4 "not_me",
+        /// See what stands, and stop it: the link in each mail that the provider sends.
+        Manage = 5 "manage",
     }
 }
 
@@ -24,6 +26,7 @@ impl LinkAction {
             Self::Answer => "r",
             Self::Withdraw => "u",
             Self::NotMe => "n",
+            Self::Manage => "p",
         }
     }
 
@@ -32,11 +35,13 @@ impl LinkAction {
         self.letter()
     }
 
-    /// Whether its links end. A withdrawal's never do (LK-06).
+    /// Whether its links end. Those that stop something stand in mails of long ago and never do (LK-06); so they open under
+    /// any standing of their key, and under [`KeyStanding::Retired`] and [`KeyStanding::Compromised`] nothing but a stop
+    /// may be had with one (WD-06, LK-12).
     pub const fn ends(self) -> bool {
         match self {
             Self::Confirm | Self::Answer | Self::NotMe => true,
-            Self::Withdraw => false,
+            Self::Withdraw | Self::Manage => false,
         }
     }
 }
@@ -48,15 +53,16 @@ coded! {
         Active = 1 "active",
         /// Signs no more; what it signed still counts.
         VerifyOnly = 2 "verify_only",
-        /// Somebody else may hold it: nothing it signed counts but a withdrawal.
+        /// Somebody else may hold it: nothing counts that is had with what it signed, but a stop.
         Compromised = 3 "compromised",
-        /// Past the longest life of a link that ends; its withdrawals go on.
+        /// Past the longest life of a link that ends; its links that stop go on.
         Retired = 4 "retired",
     }
 }
 
 impl KeyStanding {
-    /// Whether more than a withdrawal may be had with a link of this key.
+    /// Whether more than a stop may be had with a link of this key. Whoever lets a preference link do more than stop has to
+    /// ask this first: [`LinkAction::Manage`] opens under every standing.
     pub const fn opens_all(self) -> bool {
         match self {
             Self::Active | Self::VerifyOnly => true,

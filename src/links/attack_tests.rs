@@ -189,9 +189,16 @@ fn the_claims_are_exactly_ours() {
         confirm_claims() + "{}",
         String::new(),
         "null".to_owned(),
-        // A withdrawal has no end; one that has was not written by us.
+        // What stops has no end; one that has was not written by us.
         format!(r#"{{"aud":"u","jti":"{JTI}","exp":1800000000}}"#),
         format!(r#"{{"aud":"u","jti":"{JTI}","exp":null}}"#),
+        format!(r#"{{"aud":"p","jti":"{JTI}","exp":1800000000}}"#),
+        format!(r#"{{"aud":"p","jti":"{JTI}","exp":null}}"#),
+        format!(r#"{{"aud":"P","jti":"{JTI}"}}"#),
+        format!(r#"{{"aud":["p"],"jti":"{JTI}"}}"#),
+        format!(r#"{{"aud":["u","p"],"jti":"{JTI}"}}"#),
+        format!(r#"{{"aud":"p","jti":"{JTI}","iat":1700000000}}"#),
+        r#"{"aud":"p"}"#.to_owned(),
     ] {
         house.refuses(&house.sign(&house.head(), &claims), &claims);
     }

@@ -6,8 +6,8 @@ use crate::domain::ids::LinkId;
 use crate::domain::link::LinkAction as Action;
 use crate::domain::time::Timestamp;
 
-/// What a token is going to say. Made by [`Claims::until`] or [`Claims::withdrawal`], so that an end is there exactly
-/// when the action has one.
+/// What a token is going to say. Made by [`Claims::until`], [`Claims::withdrawal`] or [`Claims::preferences`], so that
+/// an end is there exactly when the action has one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Claims {
     action: Action,
@@ -16,7 +16,7 @@ pub struct Claims {
 }
 
 impl Claims {
-    /// A link that ends, at the full second at or before `expires`. For a withdrawal the end is left out: those links
+    /// A link that ends, at the full second at or before `expires`. For one that stops the end is left out: those links
     /// live for ever (LK-06).
     pub fn until(action: Action, link: LinkId, expires: Timestamp) -> Self {
         let held = Timestamp::from_micros(expires.seconds().clamp(0, LAST_SECOND) * 1_000_000);
@@ -26,6 +26,11 @@ impl Claims {
     /// A link to stop it.
     pub fn withdrawal(link: LinkId) -> Self {
         Self { action: Action::Withdraw, link, expires: None }
+    }
+
+    /// A link to see what stands, and to stop it.
+    pub fn preferences(link: LinkId) -> Self {
+        Self { action: Action::Manage, link, expires: None }
     }
 
     /// What it is for.

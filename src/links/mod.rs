@@ -4,7 +4,7 @@
 //! the POST.
 //!
 //! What is promised: one token has one spelling; one function checks everything, the signature first; an act cannot
-//! be had with the token of another (R-31, LK-07); a withdrawal opens for ever and under any standing of the key
+//! be had with the token of another (R-31, LK-07); what stops opens for ever and under any standing of the key
 //! (LK-06, LK-12). What is left to others: finding the key by `kid` (it names one controller), the record, the single
 //! effect, and the neutral page that answers every refusal.
 

@@ -20,6 +20,9 @@ fn claims(action: Action) -> Claims {
     Claims::until(action, link(7), at("2026-12-31"))
 }
 
+/// Links that are to work for ever.
+const STOPPING: [Action; 2] = [Action::Withdraw, Action::Manage];
+
 const STANDINGS: &[KeyStanding] = KeyStanding::ALL;
 
 #[test]
@@ -31,7 +34,7 @@ fn a_link_opens_for_its_own_act_and_for_no_other() {
         for asked in Action::ALL.iter().copied() {
             let opened = open(&token, &verifying, asked, at("2026-11-24"));
             if asked == made_for {
-                let expires = (made_for != Action::Withdraw).then(|| at("2026-12-31"));
+                let expires = (!STOPPING.contains(&made_for)).then(|| at("2026-12-31"));
                 assert_eq!(opened, Ok(Opened { action: asked, link: link(7), expires }));
             } else {
                 assert_eq!(opened, Err(LinkError::Forged), "a link to {made_for} was taken to {asked}");
@@ -54,7 +57,7 @@ fn what_a_key_is_still_good_for() {
         let token = key.sign(&claims(action));
         for standing in STANDINGS.iter().copied() {
             let expected = match (action, standing) {
-                (Action::Withdraw, _) => true,
+                (Action::Withdraw | Action::Manage, _) => true,
                 (_, KeyStanding::Active | KeyStanding::VerifyOnly) => true,
                 (_, KeyStanding::Compromised | KeyStanding::Retired) => false,
             };
@@ -68,13 +71,15 @@ fn what_a_key_is_still_good_for() {
 }
 
 #[test]
-fn a_withdrawal_opens_for_ever_and_every_other_link_ends() {
+fn what_stops_opens_for_ever_and_every_other_link_ends() {
     let (key, _, _) = SigningKey::generate();
     let active = key.verifying(KeyStanding::Active);
     let years_later = at("2126-01-01");
-    let withdrawal = key.sign(&Claims::withdrawal(link(9)));
-    assert!(open(&withdrawal, &key.verifying(KeyStanding::Retired), Action::Withdraw, years_later).is_ok());
-    assert_eq!(Claims::until(Action::Withdraw, link(9), at("2026-12-31")), Claims::withdrawal(link(9)));
+    for (action, claims) in STOPPING.into_iter().zip([Claims::withdrawal(link(9)), Claims::preferences(link(9))]) {
+        let token = key.sign(&claims);
+        assert!(open(&token, &key.verifying(KeyStanding::Retired), action, years_later).is_ok());
+        assert_eq!(Claims::until(action, link(9), at("2026-12-31")), claims);
+    }
 
     for action in [Action::Confirm, Action::Answer, Action::NotMe] {
         let token = key.sign(&claims(action));
@@ -107,7 +112,7 @@ fn tokens_are_short_say_nothing_and_carry_exactly_what_they_must() {
         };
         assert_eq!(part(0), serde_json::json!({"alg": "EdDSA", "typ": "rc+jwt", "kid": key.kid()}));
         let mut expected = serde_json::json!({"aud": action.letter(), "jti": BASE64URL_NOPAD.encode(&[255; 16])});
-        if action != Action::Withdraw {
+        if !STOPPING.contains(&action) {
             expected["exp"] = 9_999_999_999_i64.into();
         }
         assert_eq!(part(1), expected);

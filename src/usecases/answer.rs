@@ -189,7 +189,7 @@ fn chosen<'a>(purposes: &'a [Purpose], choices: &'a [(String, Choice)]) -> impl 
 fn act_of(action: LinkAction) -> Act {
     match action {
         LinkAction::Confirm => Act::ConfirmedByLink,
-        LinkAction::Answer | LinkAction::Withdraw | LinkAction::NotMe => Act::AnsweredByLink,
+        LinkAction::Answer | LinkAction::Withdraw | LinkAction::NotMe | LinkAction::Manage => Act::AnsweredByLink,
     }
 }
 
@@ -200,6 +200,7 @@ fn occasion_of(now: Timestamp, action: LinkAction, link: &Link, scene: &Scene, e
         LinkAction::Answer => Method::AnswerLink,
         LinkAction::Withdraw => Method::WithdrawPage,
         LinkAction::NotMe => Method::NotMeLink,
+        LinkAction::Manage => Method::PreferencePage,
     };
     Occasion {
         now,

@@ -181,15 +181,17 @@ fn ask(services: &Services, question: &Question, name: &str, problems: Vec<PageP
             nonce: seal,
             problems,
         }),
-        LinkAction::Answer | LinkAction::Withdraw | LinkAction::NotMe => render_answer(&AnswerPage {
-            frame: frame(question),
-            notice,
-            held,
-            ends: question.link.expires_at,
-            nonce: seal,
-            name: name.to_owned(),
-            problems,
-        }),
+        LinkAction::Answer | LinkAction::Withdraw | LinkAction::NotMe | LinkAction::Manage => {
+            render_answer(&AnswerPage {
+                frame: frame(question),
+                notice,
+                held,
+                ends: question.link.expires_at,
+                nonce: seal,
+                name: name.to_owned(),
+                problems,
+            })
+        }
     }
 }
 

@@ -128,7 +128,8 @@ impl Stop {
     fn occasion(&self, link: &Link, scene: &Scene) -> Occasion {
         let evidence = Some(self.wanted.evidence.clone());
         match self.wanted.action {
-            LinkAction::Withdraw => {
+            // What stands was shown there, and no wording.
+            LinkAction::Withdraw | LinkAction::Manage => {
                 Occasion { evidence, ..Occasion::plain(self.now, self.wanted.method, source_of(link)) }
             }
             action @ (LinkAction::NotMe | LinkAction::Confirm | LinkAction::Answer) => {
