@@ -423,7 +423,7 @@ both_engines! {
     }
 
     async fn our_own_unsubscribe_is_no_stop_of_what_was_never_asked(app: TestApp) {
-        app.clock.follow_the_machine();
+        app.clock.run_with_the_machine();
         let world = World::around(&app);
         let shop = Shop::open(&app, &world).await;
         let offers = app.purpose("offers").await;
