@@ -100,6 +100,21 @@ impl ReadTx<'_> {
         use links::dsl as t;
         Ok(on!(self.conn, c => t::links.find((scope.controller(), id)).select(Link::as_select()).first(c))?)
     }
+
+    /// The preference links of these people, of those who have one; nobody has two.
+    pub fn preference_links(
+        &mut self,
+        scope: ControllerScope,
+        people: &[SubjectId],
+    ) -> Result<Vec<(SubjectId, LinkId)>, StoreError> {
+        use links::dsl as t;
+        if people.is_empty() {
+            return Ok(Vec::new());
+        }
+        let whose = people.iter().map(|person| (scope.controller(), *person));
+        Ok(on!(self.conn, c => t::links.filter(among(t::controller_id, t::subject_id, whose))
+            .filter(t::action.eq(LinkAction::Manage)).select((t::subject_id, t::id)).load(c))?)
+    }
 }
 
 impl WriteTx<'_> {

@@ -106,7 +106,8 @@ pub fn maps_of(destination: &Destination) -> Result<Vec<FieldMap>, Error> {
     Ok(serde_json::from_str(&destination.fields)?)
 }
 
-/// The fields that the lists of a destination are to have, with their types: those of the proof, and its own.
+/// The fields that the lists of a destination are to have, with their types: those of the proof and of the preference
+/// link, and its own.
 pub fn wanted_fields(destination: &Destination) -> Result<Vec<(String, FieldType)>, Error> {
     let proof = sync::FIELDS.iter().map(|(name, kind)| ((*name).to_owned(), *kind));
     let own = maps_of(destination)?.into_iter().filter(|map| map.source.is_some());
@@ -207,7 +208,10 @@ fn read_choices(choices: &[FieldChoice]) -> Result<Vec<FieldMap>, Error> {
         if !(1..=100).contains(&name.len()) || !name.chars().all(fits) {
             faults.push(FieldFault::new(at("name"), "expected 1 to 100 plain letters, digits, blanks, _ and -"));
         } else if sync::FIELDS.iter().any(|(known, _)| same(known, name)) {
-            faults.push(FieldFault::new(at("name"), "this field carries the proof of the consent"));
+            faults.push(FieldFault::new(
+                at("name"),
+                "this field carries the proof of the consent, or the preference link",
+            ));
         } else if maps.iter().any(|map| same(&map.name, name)) {
             faults.push(FieldFault::new(at("name"), "this field was named before"));
         }

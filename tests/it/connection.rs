@@ -70,7 +70,7 @@ both_engines! {
         let wanted = json!({ "purpose": "newsletter", "title": "Garden letters", "unsubscribe": "this_list" });
         let made = app.api().post(&path, wanted.clone()).await.expect(200).json;
         assert_eq!((&made["list_made"], &made["webhook"]), (&json!(true), &json!("made")), "{made}");
-        assert_eq!(made["fields_made"], json!(["ConsentDate", "PolicyVersion", "Purposes", "Basis", "Source"]));
+        assert_eq!(made["fields_made"], json!(["ConsentDate", "PolicyVersion", "Purposes", "Basis", "Source", "ReconsentPreferences"]));
         let list = made["list_id"].as_str().unwrap();
         let newsletter = purpose_id(&app, "newsletter").await;
         assert_eq!(made["destination"]["lists"], json!([{ "purpose_id": newsletter, "list_id": list }]));
@@ -82,7 +82,7 @@ both_engines! {
         until(&world, list, &["ana@example.org"], State::Active).await;
         let there = world.emulator.subscriber(list, "ana@example.org").unwrap();
         let keys: Vec<&str> = there.fields.iter().map(|(key, _)| key.as_str()).collect();
-        assert!(["ConsentDate", "PolicyVersion", "Purposes", "Basis", "Source"].iter().all(|key| keys.contains(key)), "{keys:?}");
+        assert!(["ConsentDate", "PolicyVersion", "Purposes", "Basis", "Source", "ReconsentPreferences"].iter().all(|key| keys.contains(key)), "{keys:?}");
         // A stop there comes here by the webhook that was made.
         app.clock.advance(std::time::Duration::from_secs(3 * 3600));
         assert!(world.emulator.unsubscribe_as_person(list, "ana@example.org"));
@@ -208,7 +208,7 @@ both_engines! {
         let found = check(&app, &odd).await;
         let wanted = [
             ("time_zone", "wrong"), ("confirmation", "wrong"), ("unsubscribe", "note"), ("field", "wrong"),
-            ("field", "missing"), ("field", "missing"), ("field", "missing"), ("webhook", "missing"),
+            ("field", "missing"), ("field", "missing"), ("field", "missing"), ("field", "missing"), ("webhook", "missing"),
         ];
         assert_eq!(troubles(&found), of(&wanted), "{found}");
         assert!(found["findings"].as_array().unwrap().iter().any(|one| one["list_id"] == BAD_LIST));

@@ -147,7 +147,7 @@ fn again(port: Option<u16>) -> SocketAddr {
 
 fn list(client: &str, title: &str, id: &str) -> ListSeed {
     let date = CustomFieldSeed { data_type: "Date".to_owned(), ..CustomFieldSeed::text("ConsentDate") };
-    let texts = ["PolicyVersion", "Purposes", "Basis", "Source"].map(CustomFieldSeed::text);
+    let texts = ["PolicyVersion", "Purposes", "Basis", "Source", "ReconsentPreferences"].map(CustomFieldSeed::text);
     ListSeed {
         client_id: client.to_owned(),
         id: id.to_owned(),

@@ -18,7 +18,7 @@ pub(super) fn person<'a>(one: &'a Subscriber, zone: &Zone) -> Told<'a> {
     let date = [&one.list_joined_date, &one.date].into_iter().find(|date| !date.trim().is_empty());
     let read = |date: &String| window(date, zone).map(|(earliest, _)| earliest).ok_or(InvalidTimestamp);
     let ours = |key: &str| FIELDS.iter().any(|(name, _)| normalise_key(name) == normalise_key(key));
-    // What sync has written there is proof of our own and no field of the person's.
+    // What sync has written there is proof and link of our own, and no field of the person's.
     let fields = one.custom_fields.iter().filter(|field| !ours(&field.key));
     Told {
         email: &one.email_address,

@@ -2,9 +2,14 @@
 
 use crate::campaign_monitor::{ConsentToTrack, CustomField, FieldType, NewSubscriber, Subscriber, normalise_key};
 
-/// The names of what differs, with commas between; none where all is the same. Only fields that the list has are looked at:
-/// what is written to others is dropped there (campaign-monitor 4.4).
-pub fn differing(there: &Subscriber, ours: &NewSubscriber, fields: &[CustomField]) -> Option<String> {
+/// The names of what differs, with commas between, and after them `more` that the caller has found; none where all is the
+/// same. Only fields that the list has are looked at: what is written to others is dropped there (campaign-monitor 4.4).
+pub fn differing(
+    there: &Subscriber,
+    ours: &NewSubscriber,
+    fields: &[CustomField],
+    more: &[&'static str],
+) -> Option<String> {
     let mut names: Vec<&str> = Vec::new();
     if ours.name.as_deref().is_some_and(|name| name.trim() != there.name.trim()) {
         names.push("Name");
@@ -21,8 +26,7 @@ pub fn differing(there: &Subscriber, ours: &NewSubscriber, fields: &[CustomField
         let key = normalise_key(field.key());
         let Some(kind) = fields.iter().find(|known| normalise_key(&known.key) == key) else { continue };
         let is = |wanted: FieldType| kind.data_type.eq_ignore_ascii_case(wanted.word());
-        let value = there.custom_fields.iter().find(|stored| normalise_key(&stored.key) == key);
-        let value = value.map(|stored| stored.value.trim()).unwrap_or_default();
+        let value = value(there, field.key());
         let same = if is(FieldType::Date) {
             // How a date is written on reads is not settled: its figures are.
             figures(value) == figures(field.value())
@@ -36,7 +40,20 @@ pub fn differing(there: &Subscriber, ours: &NewSubscriber, fields: &[CustomField
             names.push(field.key());
         }
     }
+    names.extend(more);
     (!names.is_empty()).then(|| names.join(", "))
+}
+
+/// Whether a list has a field.
+pub fn has(fields: &[CustomField], name: &str) -> bool {
+    fields.iter().any(|field| normalise_key(&field.key) == normalise_key(name))
+}
+
+/// What stands in a field there.
+pub fn value<'a>(there: &'a Subscriber, name: &str) -> &'a str {
+    let key = normalise_key(name);
+    let stored = there.custom_fields.iter().find(|stored| normalise_key(&stored.key) == key);
+    stored.map(|stored| stored.value.trim()).unwrap_or_default()
 }
 
 /// The day of a date, by its figures.
@@ -73,10 +90,10 @@ mod tests {
         .unwrap();
         let same =
             there(r#"[{"Key":"[Purposes]","Value":"news"},{"Key":"consent date","Value":"2026-03-02 00:00:00"}]"#);
-        assert_eq!(differing(&same, &ours, &known), None);
+        assert_eq!(differing(&same, &ours, &known, &[]), None);
         let other = there(r#"[{"Key":"Purposes","Value":"offers"}]"#);
-        assert_eq!(differing(&other, &ours, &known).as_deref(), Some("ConsentDate, Purposes"));
+        assert_eq!(differing(&other, &ours, &known, &["More"]).as_deref(), Some("ConsentDate, Purposes, More"));
         let renamed = NewSubscriber { name: Some("Bea".to_owned()), consent_to_track: ConsentToTrack::Yes, ..ours };
-        assert_eq!(differing(&same, &renamed, &known).as_deref(), Some("Name, ConsentToTrack"));
+        assert_eq!(differing(&same, &renamed, &known, &[]).as_deref(), Some("Name, ConsentToTrack"));
     }
 }

@@ -17,7 +17,7 @@ use crate::store::sightings::Sighting;
 use crate::store::{ReadTx, StoreError, WriteTx};
 
 use super::super::Error;
-use super::super::sync::{Rows, Visit, Wait};
+use super::super::sync::{PREFERENCES, Rows, Visit, Wait};
 use super::details;
 use super::people::{Marks, People, found};
 use super::place::{Place, Stage};
@@ -185,12 +185,16 @@ impl Run<'_> {
         let (ids, reconcile) = (self.services.ids.clone(), self.reconcile.clone());
         let (destination, fields) = (self.destination.clone(), fields.to_vec());
         let most_former = self.services.rules.limits.former_lists;
+        let signer = self.services.keys.signer(scope).await?;
         let marks: Vec<Marks> = told.iter().map(|one| Marks::of(&keys, &one.match_key())).collect();
         let look = move |tx: &mut ReadTx<'_>| {
             let rows = found(tx, scope, &marks)?;
             let known: HashMap<Vec<u8>, SubjectId> = rows.iter().map(|row| (row.email_key.clone(), row.id)).collect();
+            // Links are looked for where a list's fields are told, and carry them.
+            let carries = details::has(&fields, PREFERENCES);
+            let linked: Vec<SubjectId> = if carries { known.values().copied().collect() } else { Vec::new() };
             let people = People::read(tx, scope, rows, &marks, &list, purposes.clone(), now)?;
-            let mut wanted = Rows::read(tx, scope, most_former)?;
+            let mut wanted = Rows::read(tx, scope, signer.clone(), &linked, most_former)?;
             let mut noted = Noted { rows: told.len(), ..Noted::default() };
             for (one, marks) in told.iter().zip(&marks) {
                 let subject = known.get(&marks.email).copied();
@@ -214,7 +218,10 @@ impl Run<'_> {
                 let differing = match (subject, here, &one.details) {
                     (Some(id), Here::Wanted { .. }, Some(details)) if one.there == There::Active => {
                         let row = people.wanted_row(tx, &mut wanted, &keys, &destination, id)?;
-                        let differing = row.and_then(|row| details::differing(details, &row, &fields));
+                        let token = details::value(details, PREFERENCES);
+                        let leads = !carries || wanted.is_token_of(tx, id, token, now)?;
+                        let more: &[&str] = if leads { &[] } else { &[PREFERENCES] };
+                        let differing = row.and_then(|row| details::differing(details, &row, &fields, more));
                         // Whoever came there without us is not taken off by us, until we know that they are there.
                         let known = people.state(id).is_some_and(|state| state.active);
                         if known { differing } else { Some(differing.unwrap_or_else(|| "our record".to_owned())) }

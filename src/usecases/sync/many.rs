@@ -9,15 +9,17 @@ use futures_util::stream;
 use futures_util::{FutureExt, StreamExt};
 
 use crate::campaign_monitor::{Account, Admission, ImportOutcome, NewSubscriber, RowResult, normalise_address};
-use crate::domain::ids::{ControllerId, DestinationId, EventId, SubjectId};
+use crate::domain::ids::{ControllerId, ControllerScope, DestinationId, EventId, LinkId, SubjectId};
 use crate::domain::task::TaskKind;
 use crate::store::WriteTx;
 use crate::store::destinations::DestinationState;
+use crate::store::links::Link;
 use crate::store::outbox::Task;
 
 use super::super::{Error, Services};
 use super::outcome::{self, Hold, Trouble};
 use super::plan::{self, Plan, Step};
+use super::preferences::record;
 use super::rounds::leave_rounds;
 use super::{ADDING, Progress, Provider, Synced, after, conclude, credentials, state, take_step, until};
 
@@ -248,7 +250,7 @@ impl<'a> Many<'a> {
     }
 
     /// Lengthens the claims on those about whom nothing has changed since their plans were read, and notes that they are
-    /// about to be added; says who they are. See [`Hold::confirm`].
+    /// about to be added, with the preference links that they did not have; says who they are. See [`Hold::confirm`].
     async fn confirm(&self, batch: &[Add<'a>]) -> Result<HashSet<usize>, Error> {
         let planned: HashMap<SubjectId, EventId> = batch.iter().map(|add| (add.plan.subject, add.step.event)).collect();
         let mut people: Vec<(ControllerId, SubjectId)> =
@@ -257,9 +259,17 @@ impl<'a> Many<'a> {
         let tasks: Vec<Task> = batch.iter().map(|add| self.tasks[add.at].clone()).collect();
         let states: Vec<DestinationState> =
             batch.iter().map(|add| self.state(add, add.step.set_aside, Some(ADDING))).collect();
-        let lease = self.provider.settings.lease;
+        let (lease, now) = (self.provider.settings.lease, self.services.clock.now());
+        let fresh: Vec<Link> = batch
+            .iter()
+            .filter(|add| add.plan.link.is_new)
+            .map(|add| record(add.plan.scope, add.plan.subject, add.plan.link.id, now))
+            .collect();
         let work = move |tx: &mut WriteTx<'_>| {
-            tx.lock_people(&people)?;
+            let rows = tx.lock_people(&people)?;
+            let alive: HashSet<SubjectId> =
+                rows.iter().filter(|row| row.erased_at.is_none()).map(|row| row.id).collect();
+            let (missing, taken) = missing_links(tx, &fresh)?;
             let mut newest: HashMap<SubjectId, EventId> = HashMap::new();
             for consent in tx.consents_of_all(&people)? {
                 let known = newest.entry(consent.subject_id).or_insert(consent.event_id);
@@ -269,7 +279,8 @@ impl<'a> Many<'a> {
                 .iter()
                 .filter(|task| {
                     let subject = SubjectId::from_uuid(task.reference.uuid());
-                    newest.get(&subject).is_some_and(|newest| planned.get(&subject) == Some(newest))
+                    let unchanged = newest.get(&subject).is_some_and(|newest| planned.get(&subject) == Some(newest));
+                    unchanged && alive.contains(&subject) && !taken.contains(&subject)
                 })
                 .collect();
             let held = tx.held_claims(TaskKind::Sync, &unchanged)?;
@@ -278,6 +289,8 @@ impl<'a> Many<'a> {
                 held.iter().map(|task| SubjectId::from_uuid(task.reference.uuid())).collect();
             let stands = states.iter().filter(|state| held.contains(&state.subject_id)).cloned();
             tx.save_destination_states(&stands.collect::<Vec<_>>())?;
+            let links = missing.into_iter().filter(|link| held.contains(&link.subject_id));
+            tx.insert_links(&links.collect::<Vec<_>>())?;
             Ok::<_, Error>(held)
         };
         let held = self.services.store.write(self.route(batch), work).await?;
@@ -307,6 +320,18 @@ impl<'a> Many<'a> {
     fn route(&self, adds: &[Add<'_>]) -> uuid::Uuid {
         adds.first().map_or(uuid::Uuid::nil(), |add| self.tasks[add.at].controller_id.uuid())
     }
+}
+
+/// Of new preference links those that are not on record yet, as a person may be about to be added to several lists; and
+/// who has got another one since the plan was read, whose row would lead nowhere. Nothing is read where none is new.
+fn missing_links(tx: &mut WriteTx<'_>, fresh: &[Link]) -> Result<(Vec<Link>, HashSet<SubjectId>), Error> {
+    let Some(first) = fresh.first() else { return Ok(Default::default()) };
+    let people: Vec<SubjectId> = fresh.iter().map(|link| link.subject_id).collect();
+    let scope = ControllerScope::granted(first.controller_id);
+    let known: HashMap<SubjectId, LinkId> = tx.preference_links(scope, &people)?.into_iter().collect();
+    let missing = fresh.iter().filter(|link| !known.contains_key(&link.subject_id)).cloned().collect();
+    let other = |link: &&Link| known.get(&link.subject_id).is_some_and(|known| *known != link.id);
+    Ok((missing, fresh.iter().filter(other).map(|link| link.subject_id).collect()))
 }
 
 /// Cuts what is to be added into imports of at most `rows`, none with an address twice: which one would win is not

@@ -7,6 +7,7 @@ mod common;
 mod many;
 mod outcome;
 mod plan;
+mod preferences;
 mod rounds;
 mod row;
 mod visit;
@@ -34,7 +35,8 @@ pub use many::{Together, sync_people};
 pub(super) use plan::HELD_BACK;
 pub(super) use plan::stood_for;
 use plan::{Plan, Step};
-pub(super) use row::{FIELDS, Rows};
+pub use preferences::preference_address;
+pub(super) use row::{FIELDS, PREFERENCES, Rows};
 pub(super) use visit::{Visit, Wait};
 
 /// The lane of work for a person about whom something has changed.

@@ -1,10 +1,12 @@
 //! What is to be done at each list for one person, read from the record.
 
+use std::collections::HashMap;
+
 use crate::campaign_monitor::NewSubscriber;
 use crate::crypto::ControllerKeys;
 use crate::domain::consent::{ConsentState, Standing};
 use crate::domain::destination::OnExpiry;
-use crate::domain::ids::{ControllerScope, EventId, PurposeId, SubjectId};
+use crate::domain::ids::{ControllerScope, EventId, LinkId, PurposeId, SubjectId};
 use crate::domain::time::Timestamp;
 use crate::store::consents::Consent;
 use crate::store::destinations::{Destination, DestinationState};
@@ -14,6 +16,7 @@ use crate::store::{ReadTx, StoreError};
 use super::super::record::Person;
 use super::super::{Error, Services};
 use super::common::{Common, given};
+use super::preferences::{add_token, mark};
 use super::row::subscriber;
 
 /// One person, and what is to be done at each list.
@@ -28,6 +31,17 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// The person was erased: once they are off every list, key and address go too.
     pub erased: bool,
+    /// The person's preference link.
+    pub link: PreferenceLink,
+}
+
+/// The link whose token stands in each row of a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PreferenceLink {
+    /// Its id.
+    pub id: LinkId,
+    /// It is to be put on record before the first row with it is sent.
+    pub is_new: bool,
 }
 
 /// What is to be done at one list.
@@ -89,16 +103,29 @@ pub async fn read(
     scope: ControllerScope,
     people: &[SubjectId],
 ) -> Result<Vec<Result<Option<Plan>, Error>>, Error> {
-    let keys = services.keys.of(scope).await?;
+    let (keys, signer) = (services.keys.of(scope).await?, services.keys.signer(scope).await?);
     let (now, most_former) = (services.clock.now(), services.rules.limits.former_lists);
     let mut plans = Vec::with_capacity(people.len());
     for some in people.chunks(AT_ONCE) {
-        let (some, keys) = (some.to_vec(), keys.clone());
+        let (some, keys, ids) = (some.to_vec(), keys.clone(), services.ids.clone());
         let read = move |tx: &mut ReadTx<'_>| {
             let mut common = Common::read(tx, scope, most_former)?;
-            Ok::<_, Error>(some.into_iter().map(|id| plan(tx, &mut common, &keys, scope, id, now)).collect::<Vec<_>>())
+            let links: HashMap<SubjectId, LinkId> = tx.preference_links(scope, &some)?.into_iter().collect();
+            let mut plans = Vec::with_capacity(some.len());
+            for id in some {
+                let known = links.get(&id).map(|id| PreferenceLink { id: *id, is_new: false });
+                let fresh = || PreferenceLink { id: LinkId::from_uuid(ids.random()), is_new: true };
+                plans.push(plan(tx, &mut common, &keys, scope, id, known.unwrap_or_else(fresh), now));
+            }
+            Ok::<_, Error>(plans)
         };
-        plans.extend(services.store.read(read).await?);
+        let mut read = services.store.read(read).await?;
+        for plan in read.iter_mut().filter_map(|plan| plan.as_mut().ok()?.as_mut()) {
+            for row in plan.steps.iter_mut().filter_map(|step| step.row.as_mut()) {
+                add_token(row, plan.link.id, &signer)?;
+            }
+        }
+        plans.extend(read);
     }
     Ok(plans)
 }
@@ -109,6 +136,7 @@ fn plan(
     keys: &ControllerKeys,
     scope: ControllerScope,
     subject: SubjectId,
+    link: PreferenceLink,
     now: Timestamp,
 ) -> Result<Option<Plan>, Error> {
     let row = match tx.subject(scope, subject) {
@@ -134,7 +162,8 @@ fn plan(
             suppressed.push(consent.purpose_id);
         }
     }
-    let known = Known { person: &person, states: &states, consents: &consents, suppressed: &suppressed, now };
+    let known =
+        Known { person: &person, states: &states, consents: &consents, suppressed: &suppressed, link: link.id, now };
     // Which clients the person's consent stands at, by list.
     let stands: Vec<(String, String, String)> = places
         .iter()
@@ -156,7 +185,7 @@ fn plan(
     }
     // Nobody is taken off a list before they were brought to the one in its place.
     steps.sort_by_key(|step| step.row.is_none());
-    Ok(Some(Plan { scope, subject, address: person.address.as_sent(), steps, erased }))
+    Ok(Some(Plan { scope, subject, address: person.address.as_sent(), steps, erased, link }))
 }
 
 /// What is known about one person.
@@ -165,6 +194,7 @@ struct Known<'a> {
     states: &'a [DestinationState],
     consents: &'a [Consent],
     suppressed: &'a [PurposeId],
+    link: LinkId,
     now: Timestamp,
 }
 
@@ -258,8 +288,7 @@ fn step(
         subscriber(tx, common, person, &place.destination, &valid, tracked, newest)
     });
     let row = row.transpose()?;
-    let mark = row.as_ref().map(|row| Ok::<_, Error>(person.key.mark("row", &serde_json::to_vec(row)?).to_vec()));
-    let mark = mark.transpose()?;
+    let mark = row.as_ref().map(|row| mark(person, row, known.link)).transpose()?;
     // One more purpose on the list, or one less, changes what is to be written there, and no event of the person tells.
     let is_in_step = |state: &DestinationState| {
         state.active == wanted && state.event_id >= event && state.last_error.is_none() && state.row_mark == mark

@@ -1,8 +1,12 @@
-//! What is written about a person at a list: the proof of the consent in custom fields, and whether they may be tracked.
+//! What is written about a person at a list: the proof of the consent in custom fields, the way to their preferences, and
+//! whether they may be tracked.
+
+use std::sync::Arc;
 
 use crate::campaign_monitor::{ConsentToTrack, FieldError, FieldType, FieldValue, NewSubscriber, Zone};
-use crate::domain::ids::ControllerScope;
+use crate::domain::ids::{ControllerScope, SubjectId};
 use crate::domain::time::Timestamp;
+use crate::links::SigningKey;
 use crate::store::ReadTx;
 use crate::store::consents::Consent;
 use crate::store::destinations::Destination;
@@ -11,6 +15,7 @@ use super::super::Error;
 use super::super::destination_fields::{cut, need_custom, written};
 use super::super::record::Person;
 use super::common::{Common, Yes};
+use super::preferences::Tokens;
 
 /// Custom fields that a list has for proof; keys that a list lacks are dropped there without a word (section 4.4).
 pub const CONSENT_DATE: &str = "ConsentDate";
@@ -23,17 +28,21 @@ pub const BASIS: &str = "Basis";
 /// Where the newest yes came from: a form, a round, a site.
 pub const SOURCE: &str = "Source";
 
+/// The token of the person's preference link.
+pub const PREFERENCES: &str = "ReconsentPreferences";
+
 /// The fields that every list is to have, and their types.
-pub const FIELDS: [(&str, FieldType); 5] = [
+pub const FIELDS: [(&str, FieldType); 6] = [
     (CONSENT_DATE, FieldType::Date),
     (POLICY_VERSION, FieldType::Text),
     (PURPOSES, FieldType::Text),
     (BASIS, FieldType::Text),
     (SOURCE, FieldType::Text),
+    (PREFERENCES, FieldType::Text),
 ];
 
-/// The row that makes the person active there, with the proof in custom fields. `valid` is not empty; `newest` is the
-/// newest yes among them.
+/// The row that makes the person active there, with the proof in custom fields; the token of the preference link is added
+/// to what is sent (see `preferences`). `valid` is not empty; `newest` is the newest yes among them.
 pub fn subscriber(
     tx: &mut ReadTx<'_>,
     common: &mut Common,
@@ -89,16 +98,34 @@ fn text(name: &str, value: Option<&str>) -> Result<FieldValue, FieldError> {
 /// The rows that many people are to have on lists, made from what was read about them at once.
 pub struct Rows {
     common: Common,
+    tokens: Tokens,
 }
 
 impl Rows {
-    /// Reads what all of a controller's people have in common.
-    pub fn read(tx: &mut ReadTx<'_>, scope: ControllerScope, most_former: i64) -> Result<Self, Error> {
-        Ok(Self { common: Common::read(tx, scope, most_former)? })
+    /// Reads what all of a controller's people have in common, and the preference links of these.
+    pub fn read(
+        tx: &mut ReadTx<'_>,
+        scope: ControllerScope,
+        signer: Arc<SigningKey>,
+        people: &[SubjectId],
+        most_former: i64,
+    ) -> Result<Self, Error> {
+        Ok(Self { common: Common::read(tx, scope, most_former)?, tokens: Tokens::read(tx, scope, signer, people)? })
+    }
+
+    /// See [`Tokens::is_of`].
+    pub fn is_token_of(
+        &mut self,
+        tx: &mut ReadTx<'_>,
+        person: SubjectId,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<bool, Error> {
+        self.tokens.is_of(tx, person, token, now)
     }
 
     /// A person's row on a list where these consents hold, `newest` being the newest yes to one of them. All their
-    /// `consents` say whether they may be tracked.
+    /// `consents` say whether they may be tracked. Without the token of the preference link, see [`Self::is_token_of`].
     #[allow(clippy::too_many_arguments, reason = "what a row is made of")]
     pub fn of(
         &mut self,

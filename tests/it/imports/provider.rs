@@ -23,7 +23,8 @@ async fn put_there(world: &World, list: &str, people: &[String], resubscribe: bo
     for some in people.chunks(1000) {
         let rows = some.iter().map(|email| {
             json!({ "EmailAddress": email, "Name": "Somebody", "ConsentToTrack": "No",
-                "CustomFields": [{ "Key": "Town", "Value": "York" }, { "Key": "Basis", "Value": "consent" }] })
+                "CustomFields": [{ "Key": "Town", "Value": "York" }, { "Key": "Basis", "Value": "consent" },
+                    { "Key": "ReconsentPreferences", "Value": "a-token" }] })
         });
         let body = json!({ "Subscribers": rows.collect::<Vec<_>>(), "Resubscribe": resubscribe });
         call(world, reqwest::Method::POST, &format!("subscribers/{list}/import.json"), body).await;

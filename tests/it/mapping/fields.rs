@@ -85,6 +85,7 @@ both_engines! {
             (json!([map("email", "Email", "text")]), &["fields[0].source"][..]),
             (json!([map("language", "[consent date]", "text")]), &["fields[0].name"]),
             (json!([map("language", "Consent Date", "text")]), &["fields[0].name"]),
+            (json!([map("language", "reconsent preferences", "text")]), &["fields[0].name"]),
             (json!([map("language", "Lang", "text"), map("fields.a", "lang", "text")]), &["fields[1].name"]),
             (json!([map("fields.", "\u{e4}", "text")]), &["fields[0].source", "fields[0].name"]),
         ] {

@@ -79,6 +79,7 @@ impl World {
                 CustomFieldSeed::text("Purposes"),
                 CustomFieldSeed::text("Basis"),
                 CustomFieldSeed::text("Source"),
+                CustomFieldSeed::text("ReconsentPreferences"),
             ],
             ..ListSeed::default()
         };
