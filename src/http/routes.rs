@@ -124,6 +124,8 @@ fn pages(config: &mut ServiceConfig<'_>) {
         .service(public::stops::post_withdraw)
         .service(public::stops::show_not_me)
         .service(public::stops::post_not_me)
+        .service(public::preferences::show)
+        .service(public::preferences::post)
         .service(public::hooks::campaign_monitor)
         .service(public::oauth::show_callback)
         .service(public::oauth::post_callback)

@@ -5,7 +5,7 @@ mod given;
 mod stop;
 
 pub use stop::StopShown;
-pub(super) use stop::{Wanted, stop};
+pub(super) use stop::{About, Wanted, stop};
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -238,5 +238,5 @@ pub async fn not_me(services: &Services, token: &str, evidence: Value) -> Result
     let genuine = verify(services, token, LinkAction::NotMe).await?;
     let command = Command::Withdraw { reason: SuppressionReason::NotMe };
     let (action, method) = (LinkAction::NotMe, Method::NotMeLink);
-    stop(services, genuine, Wanted { action, everything: false, command, method, evidence }).await
+    stop(services, genuine, Wanted { action, about: About::Link, command, method, evidence }).await
 }

@@ -83,6 +83,18 @@ impl<'p> Docket<'p> {
         self.consents.get(&(controller, subject, purpose)).map_or(Standing::NONE, Consent::standing)
     }
 
+    /// What stands on record about a person and a purpose, with what this docket has changed.
+    pub fn consent(&self, person: &Person, purpose: PurposeId) -> Option<&Consent> {
+        let (controller, subject) = key_of(person);
+        self.consents.get(&(controller, subject, purpose))
+    }
+
+    /// All that stands on record about a person, with what this docket has changed.
+    pub fn consents_of(&self, person: &Person) -> impl Iterator<Item = &Consent> {
+        let whose = key_of(person);
+        self.consents.values().filter(move |consent| (consent.controller_id, consent.subject_id) == whose)
+    }
+
     /// How a person stands towards purposes at a moment, and since when; of those that something is on record about.
     pub fn present(&self, person: &Person, purposes: &[PurposeId], now: Timestamp) -> Vec<Present> {
         let (controller, subject) = key_of(person);

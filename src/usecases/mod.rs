@@ -32,6 +32,7 @@ pub mod past;
 pub mod people;
 pub mod permission;
 pub mod policies;
+pub mod preferences;
 pub mod purposes;
 pub mod reconcile;
 pub mod record;

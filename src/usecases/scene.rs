@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::domain::ids::{ControllerScope, FormId, NoticeId, PurposeId};
+use crate::domain::link::LinkAction;
 use crate::domain::purpose::Purpose;
 use crate::store::ReadTx;
 use crate::store::controllers::Controller;
@@ -20,7 +21,7 @@ pub struct Scene {
     pub scope: ControllerScope,
     /// Who asks.
     pub controller: Controller,
-    /// For what, in the order of the notice.
+    /// For what, in the order of the notice; all of the controller's for a preference link.
     pub purposes: Vec<Purpose>,
     /// With which words.
     pub notice: Option<Notice>,
@@ -44,16 +45,23 @@ pub(super) fn scene_of(
     scope: ControllerScope,
     link: &Link,
 ) -> Result<Arc<Scene>, Error> {
+    // A preference link names no purpose, and no other link does without.
     let whence: Whence = (scope, link.purposes.clone(), link.notice_id, link.form_id);
     if let Some(kept) = services.scenes.get(&whence, services.rules.form_refresh) {
         return Ok(kept);
     }
     let wanted = link.purposes()?;
+    let purposes = match link.action {
+        LinkAction::Manage => tx.purposes(scope)?,
+        LinkAction::Confirm | LinkAction::Answer | LinkAction::Withdraw | LinkAction::NotMe => {
+            tx.purposes_in_order(scope, &wanted)?
+        }
+    };
     let notice = link.notice_id.map(|id| tx.notice(scope, id)).transpose()?;
     let scene = Arc::new(Scene {
         scope,
         controller: tx.controller(scope)?,
-        purposes: tx.purposes_in_order(scope, &wanted)?,
+        purposes,
         policy: notice.as_ref().map(|notice| tx.policy_version(scope, notice.policy_version)).transpose()?,
         notice,
         form_key: form_for(tx, scope, link, &wanted)?,

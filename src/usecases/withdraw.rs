@@ -8,7 +8,7 @@ use crate::domain::event::Method;
 use crate::domain::link::LinkAction;
 use crate::domain::suppression::SuppressionReason;
 
-use super::answer::{StopShown, Wanted, stop};
+use super::answer::{About, StopShown, Wanted, stop};
 use super::linked::verify;
 use super::{Error, Services};
 
@@ -30,9 +30,9 @@ pub async fn withdraw(
     evidence: Value,
 ) -> Result<Option<StopShown>, Error> {
     let genuine = verify(services, token, LinkAction::Withdraw).await?;
-    let (everything, command) = match reach {
-        Reach::This => (false, Command::Withdraw { reason: SuppressionReason::Withdrawn }),
-        Reach::Everything => (true, Command::Object),
+    let (about, command) = match reach {
+        Reach::This => (About::Link, Command::Withdraw { reason: SuppressionReason::Withdrawn }),
+        Reach::Everything => (About::Everything, Command::Object),
     };
-    stop(services, genuine, Wanted { action: LinkAction::Withdraw, everything, command, method, evidence }).await
+    stop(services, genuine, Wanted { action: LinkAction::Withdraw, about, command, method, evidence }).await
 }

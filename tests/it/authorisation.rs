@@ -48,6 +48,8 @@ const TABLE: &[Line] = &[
     ("POST", "/r/{token}", May::Open, "{}", 415),
     ("GET", "/u/{token}", May::Open, "", 404),
     ("POST", "/u/{token}", May::Open, "{}", 404),
+    ("GET", "/p/{token}", May::Open, "", 404),
+    ("POST", "/p/{token}", May::Open, "{}", 404),
     ("GET", "/n/{token}", May::Open, "", 404),
     ("POST", "/n/{token}", May::Open, "", 404),
     ("POST", "/hooks/campaign-monitor/{secret}", May::Open, "{}", 404),

@@ -15,7 +15,7 @@ use super::texts;
 use crate::domain::time::Timestamp;
 
 /// Every template, by name.
-pub(super) const TEMPLATES: [(&str, &str); 22] = [
+pub(super) const TEMPLATES: [(&str, &str); 24] = [
     ("answer.html", include_str!("templates/answer.html")),
     ("base.html", include_str!("templates/base.html")),
     ("confirm.html", include_str!("templates/confirm.html")),
@@ -25,6 +25,7 @@ pub(super) const TEMPLATES: [(&str, &str); 22] = [
     ("link_problem.html", include_str!("templates/link_problem.html")),
     ("message.html", include_str!("templates/message.html")),
     ("connect.html", include_str!("templates/connect.html")),
+    ("no_preferences.html", include_str!("templates/no_preferences.html")),
     ("not_me.html", include_str!("templates/not_me.html")),
     ("not_me_done.html", include_str!("templates/not_me_done.html")),
     ("part_change.html", include_str!("templates/part_change.html")),
@@ -36,6 +37,7 @@ pub(super) const TEMPLATES: [(&str, &str); 22] = [
     ("part_questions.html", include_str!("templates/part_questions.html")),
     ("part_trap.html", include_str!("templates/part_trap.html")),
     ("policy.html", include_str!("templates/policy.html")),
+    ("preferences.html", include_str!("templates/preferences.html")),
     ("withdraw.html", include_str!("templates/withdraw.html")),
     ("withdrawn.html", include_str!("templates/withdrawn.html")),
 ];

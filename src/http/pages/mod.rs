@@ -1,5 +1,5 @@
-//! The pages that data subjects see: the sign-up form, the answer to a mail, withdrawal, and kind words when a link
-//! does not work.
+//! The pages that data subjects see: the sign-up form, the answer to a mail, withdrawal, preferences, and kind
+//! words when a link does not work.
 //!
 //! Each page is a context struct and a `render_*` function that turns it into HTML. What is promised: no script, no
 //! inline style, nothing loaded from elsewhere, no pre-selected answer, "no" as prominent as "yes" (CV-01, LK-02,
@@ -17,6 +17,7 @@ mod engine;
 mod form;
 mod parts;
 mod policy;
+mod preferences;
 #[cfg(test)]
 mod samples;
 mod stop;
@@ -31,6 +32,10 @@ pub use connect::{ConnectPage, ConnectionNews, render_connect};
 pub use form::{FormDonePage, FormPage, render_form, render_form_done};
 pub use parts::{Frame, Held, Href, Notice, Outcome, PolicyLink, Problem, Question, Recorded};
 pub use policy::{PolicyPage, Sanitised, render_policy};
+pub use preferences::{
+    NoPreferencesPage, PreferenceLine, PreferenceNews, PreferenceState, PreferencesPage, render_no_preferences,
+    render_preferences,
+};
 pub use stop::{
     NotMeDonePage, NotMePage, Stopped, WithdrawPage, WithdrawnPage, render_not_me, render_not_me_done, render_withdraw,
     render_withdrawn,

@@ -1,5 +1,7 @@
 //! Contexts that between them walk every branch of every template.
 
+mod preferences;
+
 use super::*;
 use crate::domain::notice::{NoticeWording, PurposeLabel};
 use crate::domain::time::Timestamp;

@@ -1,4 +1,7 @@
-//! The one stylesheet, under a name that changes with its content, so that it may be cached for ever.
+//! The one stylesheet, under a name that changes with its content, so that it may be cached for ever. No picture, no
+//! font, no motion: nothing to load, nothing that pulls the eye towards an answer. Its bytes count towards those of each
+//! page, so what it has to say about itself stands here: a legend is floated, or a border of the group would begin in the
+//! middle of its caption.
 
 use std::sync::LazyLock;
 

@@ -30,6 +30,8 @@ fn pages() -> Vec<(String, String)> {
     all(&mut pages, "withdraw.html", &WithdrawPage::samples(), render_withdraw);
     all(&mut pages, "withdrawn.html", &WithdrawnPage::samples(), render_withdrawn);
     all(&mut pages, "connect.html", &ConnectPage::samples(), render_connect);
+    all(&mut pages, "preferences.html", &PreferencesPage::samples(), render_preferences);
+    all(&mut pages, "no_preferences.html", &NoPreferencesPage::samples(), render_no_preferences);
     all(&mut pages, "not_me.html", &NotMePage::samples(), render_not_me);
     all(&mut pages, "not_me_done.html", &NotMeDonePage::samples(), render_not_me_done);
     all(&mut pages, "link_problem.html", &LinkProblemPage::samples(), render_link_problem);
@@ -113,6 +115,7 @@ fn the_first_form_is_the_answer_form() {
             Some("answer") => &["name=\"name\"", "name=\"nonce\"", "name=\"website\"", "name=\"choice."],
             Some("confirm") => &["name=\"nonce\"", "name=\"website\"", "name=\"choice."],
             Some("withdraw") => &["name=\"stop\" value=\"this\""],
+            Some("preferences") if form.is_some() => &["name=\"purpose\" value=\""],
             Some("not_me" | "connect") => &[],
             // Opened again after its stop, the page still offers to stop the rest.
             Some("withdrawn") if form.is_some() => &["name=\"stop\" value=\"all\""],
@@ -160,6 +163,11 @@ fn results_are_announced_and_problems_are_linked() {
                 );
             }
             Some("withdraw" | "not_me" | "connect" | "policy") => {}
+            Some("preferences") => {
+                let stopped = ["<h1>Stopped</h1>", "<h1>Beendet</h1>"].iter().any(|heading| page.contains(heading));
+                assert_eq!(page.contains("role=\"status\""), stopped, "{name}");
+                assert_eq!(page.contains("role=\"alert\""), page.contains("class=\"problems\""), "{name}");
+            }
             _ => assert!(page.contains("role=\"status\""), "{name} (WCAG 4.1.3)"),
         }
     }
@@ -169,6 +177,41 @@ fn results_are_announced_and_problems_are_linked() {
 fn the_page_after_the_form_tells_nothing_about_the_address() {
     let page = render_form_done(&FormDonePage::samples()[0]);
     assert!(page.contains("Where one has to be confirmed") && !page.contains('@'), "R-20");
+}
+
+#[test]
+fn each_preference_says_how_it_stands_and_each_button_what_it_stops() {
+    let samples = PreferencesPage::samples();
+    let page = render_preferences(&samples[0]);
+    for words in [
+        "Subscribed since <time datetime=\"2026-03-02T09:30:00Z\">2 March 2026, 09:30 UTC</time>",
+        "Signed up on <time",
+        "You were asked on <time",
+        "You said no on <time",
+        "Stopped on <time",
+        "Expired on <time",
+        "Ended on <time",
+        "Not subscribed",
+        "aria-label=\"Stop: The monthly newsletter by e-mail\">Stop</button>",
+        "Stop everything from Acme Gardens Ltd",
+        "j•••@e•••.org",
+    ] {
+        assert!(page.contains(words), "{words}: {page}");
+    }
+    // One for each purpose that can be stopped, and one for everything.
+    assert_eq!(page.matches("<button").count(), 6, "{page}");
+    let german = render_preferences(&samples[1]);
+    assert!(german.contains("aria-label=\"Beenden: Der Gartenbrief") && german.contains("Angemeldet seit"), "{german}");
+    let over = render_preferences(&samples[3]);
+    assert!(over.contains("keinerlei Werbung mehr.") && !over.contains("<button"), "{over}");
+}
+
+#[test]
+fn as_many_preferences_as_a_controller_may_have_make_a_page() {
+    let one = PreferencesPage::samples().swap_remove(0);
+    let lines: Vec<_> = one.lines.iter().cycle().take(100).cloned().collect();
+    let page = try_render("preferences.html", &PreferencesPage { lines, ..one }).expect("it can be rendered");
+    assert_eq!(page.matches("<li>").count(), 100);
 }
 
 #[test]

@@ -66,7 +66,8 @@ pub async fn post_answer(
     post(&request, &services, &token, LinkAction::Answer, client, payload).await
 }
 
-fn language(request: &HttpRequest) -> &'static str {
+/// The language that the browser asks for.
+pub(super) fn language(request: &HttpRequest) -> &'static str {
     negotiate(request.headers().get("accept-language").and_then(|value| value.to_str().ok()))
 }
 
@@ -152,7 +153,8 @@ const fn on_page(recorded: Recorded) -> PageRecorded {
     }
 }
 
-fn label(scene: &Scene, slug: &str, fallback: &str) -> String {
+/// A purpose in the words of the notice, if it names it.
+pub(super) fn label(scene: &Scene, slug: &str, fallback: &str) -> String {
     scene.notice.as_ref().and_then(|notice| notice.wording.label(slug)).unwrap_or(fallback).to_owned()
 }
 

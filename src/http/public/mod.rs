@@ -7,6 +7,7 @@ pub mod forms;
 pub mod hooks;
 pub mod oauth;
 pub mod policy;
+pub mod preferences;
 pub mod stops;
 
 use std::net::IpAddr;

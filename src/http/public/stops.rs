@@ -12,8 +12,8 @@ use crate::domain::link::LinkAction;
 use crate::domain::time::Timestamp;
 use crate::http::extract::{ClientInfo, media_type, read_body, settings};
 use crate::http::pages::{
-    Frame, NotMeDonePage, NotMePage, Stopped, WithdrawPage, WithdrawnPage, negotiate, render_not_me,
-    render_not_me_done, render_withdraw, render_withdrawn,
+    Frame, NotMeDonePage, NotMePage, Stopped, WithdrawPage, WithdrawnPage, render_not_me, render_not_me_done,
+    render_withdraw, render_withdrawn,
 };
 use crate::usecases::Services;
 use crate::usecases::answer::{StopShown, not_me};
@@ -21,12 +21,8 @@ use crate::usecases::linked::{LinkStanding, Present, Question, open_link};
 use crate::usecases::scene::Scene;
 use crate::usecases::withdraw::{Reach, withdraw};
 
-use super::answers::unknown_or;
+use super::answers::{language, unknown_or};
 use super::{evidence, field, form_fields, frame, page, sign_up_again};
-
-fn language(request: &HttpRequest) -> &'static str {
-    negotiate(request.headers().get("accept-language").and_then(|value| value.to_str().ok()))
-}
 
 fn question_of(standing: LinkStanding) -> Option<Box<Question>> {
     match standing {
@@ -125,7 +121,7 @@ pub async fn post_withdraw(
         Ok(stopped) => {
             let now = services.clock.now();
             let shown = match stopped {
-                Some(StopShown { scene, before }) => {
+                Some(StopShown { scene, before, .. }) => {
                     // As it stood before this press: a repeated one shows the first.
                     let before = stopped_since(&scene, &before).filter(|(all, _)| *all || !everything);
                     withdrawn(&scene, everything, before.map_or(now, |(_, since)| since), false)

@@ -14,12 +14,14 @@ use crate::domain::consent::Command;
 use crate::domain::event::Method;
 use crate::domain::ids::{ControllerScope, PurposeId};
 use crate::domain::link::LinkAction;
+use crate::domain::purpose::Purpose;
 use crate::domain::time::Timestamp;
 use crate::store::links::{Link, Used};
 use crate::store::{Outcomes, ReadTx, StoreError, WriteTx};
 
 use super::super::docket::Docket;
 use super::super::linked::{Genuine, Present};
+use super::super::preferences::{Preferences, never_mail, scene_around};
 use super::super::record::Occasion;
 use super::super::scene::{Scene, scene_of};
 use super::super::{Error, Services};
@@ -29,12 +31,22 @@ use super::source_of;
 /// What a used link says it was used for.
 const STOPPED: &str = "{\"stopped\":\"yes\"}";
 
+/// What a stop is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in super::super) enum About {
+    /// What the link is about.
+    Link,
+    /// One purpose of those that the link's page shows, by its short name.
+    Named(String),
+    /// Every purpose of the controller.
+    Everything,
+}
+
 /// A stop that somebody asks for.
 pub(in super::super) struct Wanted {
     /// What the link has to be for.
     pub action: LinkAction,
-    /// Every purpose of the controller, rather than those of the link.
-    pub everything: bool,
+    pub about: About,
     pub command: Command,
     pub method: Method,
     pub evidence: Value,
@@ -47,6 +59,10 @@ pub struct StopShown {
     pub scene: Arc<Scene>,
     /// How the person stood before, towards what the link is about.
     pub before: Vec<Present>,
+    /// Whether there was something to apply it to: a name that is none of the page's changes nothing.
+    pub applied: bool,
+    /// How the person stands now, for the page of a preference link.
+    pub preferences: Option<Preferences>,
 }
 
 struct Stop {
@@ -98,21 +114,50 @@ impl crate::store::Command for Stop {
                     continue;
                 }
             };
-            let scene = scene_of(&stop.services, tx, person.scope, link)?;
+            let manages = link.action == LinkAction::Manage;
+            let scene = match manages {
+                true => scene_around(&stop.services, tx, person, link, docket.consents_of(person))?,
+                false => scene_of(&stop.services, tx, person.scope, link)?,
+            };
             let about = link.purposes()?;
             let before = docket.present(person, &about, stop.now);
             let occasion = stop.occasion(link, &scene);
-            let purposes = if stop.wanted.everything { everything.of(tx, person.scope)? } else { &about };
+            let named: Option<PurposeId>;
+            let purposes = match &stop.wanted.about {
+                About::Link => &about[..],
+                About::Everything => everything.of(tx, person.scope)?,
+                About::Named(slug) => {
+                    let is_meant = |purpose: &&Purpose| purpose.slug.as_str() == slug;
+                    let shown = scene.purposes.iter().find(is_meant).map(|purpose| purpose.id);
+                    // The scene may be a moment old, and the page come from another process.
+                    let made_since = match shown {
+                        Some(_) => None,
+                        None => tx.purposes(person.scope)?.iter().find(is_meant).map(|purpose| purpose.id),
+                    };
+                    named = shown.or(made_since);
+                    named.as_slice()
+                }
+            };
             for purpose in purposes {
                 let ids = &*stop.services.ids;
                 docket.apply(ids, &stop.keys, person, *purpose, stop.wanted.command, &occasion)?;
             }
-            if link.used_at.is_none() && marked.insert(link.id) {
+            let applied = !purposes.is_empty();
+            // A preference link is there to be used again.
+            if !manages && link.used_at.is_none() && marked.insert(link.id) {
                 let answer = STOPPED.to_owned();
                 used.push(Used { controller_id: link.controller_id, id: link.id, at: stop.now, answer });
             }
             rounds.note(person, link, Answer::No);
-            outcomes.push(Ok(Some(StopShown { scene, before })));
+            let preferences = match manages {
+                true => {
+                    let never = never_mail(tx, &stop.keys, person)?;
+                    let of = |purpose| docket.consent(person, purpose);
+                    Some(Preferences::of(scene.clone(), person, of, &never, stop.now))
+                }
+                false => None,
+            };
+            outcomes.push(Ok(Some(StopShown { scene, before, applied, preferences })));
         }
         docket.write(tx)?;
         tx.use_links(&used)?;
