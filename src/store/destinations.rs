@@ -77,6 +77,8 @@ pub struct DestinationList {
     pub list_id: String,
     /// Confirmed people up to here have been asked to be brought there; none: all of them.
     pub walked: Option<SubjectId>,
+    /// When a custom field was last made there; what was written before lacks it.
+    pub fields_at: Option<Timestamp>,
 }
 
 /// What we last brought about for one person on one list.
@@ -269,7 +271,7 @@ impl WriteTx<'_> {
     pub fn set_destination_list(&mut self, list: &DestinationList) -> Result<(), StoreError> {
         use destination_lists::dsl as t;
         on!(self.writing(), c => diesel::insert_into(t::destination_lists).values(list).on_conflict((t::controller_id, t::purpose_id, t::list_id)).do_update()
-            .set((t::destination_id.eq(list.destination_id), t::walked.eq(list.walked))).execute(c))?;
+            .set((t::destination_id.eq(list.destination_id), t::walked.eq(list.walked), t::fields_at.eq(list.fields_at))).execute(c))?;
         Ok(())
     }
 

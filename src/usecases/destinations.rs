@@ -15,6 +15,7 @@ use crate::store::{ReadTx, WriteTx};
 use super::error::FieldFault;
 use super::line::line_of;
 use super::once::{Asker, OnceKey, write_once};
+use super::sync::preference_address;
 use super::{Error, Rules, Services, oauth, remap, shape};
 
 pub use super::line::NewCredential;
@@ -44,6 +45,8 @@ pub struct DestinationWithLists {
     pub lists: Vec<DestinationList>,
     /// Whether its connection by OAuth has ended: a person has to connect again.
     pub connect_again: bool,
+    /// What a design there has to hold for each reader to come to their preferences.
+    pub preference_link: String,
 }
 
 /// A purpose and the list that it is to be kept on.
@@ -155,11 +158,12 @@ pub async fn list_destinations(
     services: &Services,
     scope: ControllerScope,
 ) -> Result<Vec<DestinationWithLists>, Error> {
+    let link = preference_address(services);
     services
         .store
         .read(move |tx: &mut ReadTx<'_>| {
             let (lists, ended) = (tx.destination_lists(scope)?, ended(tx, scope)?);
-            Ok(tx.destinations(scope)?.into_iter().map(|one| with_lists(one, &lists, &ended)).collect())
+            Ok(tx.destinations(scope)?.into_iter().map(|one| with_lists(one, &lists, &ended, &link)).collect())
         })
         .await
 }
@@ -170,11 +174,12 @@ pub async fn find_destination(
     scope: ControllerScope,
     id: DestinationId,
 ) -> Result<DestinationWithLists, Error> {
+    let link = preference_address(services);
     services
         .store
         .read(move |tx: &mut ReadTx<'_>| {
             let (destination, ended) = (tx.destination(scope, id)?, ended(tx, scope)?);
-            Ok(with_lists(destination, &tx.destination_lists(scope)?, &ended))
+            Ok(with_lists(destination, &tx.destination_lists(scope)?, &ended, &link))
         })
         .await
 }
@@ -185,10 +190,15 @@ fn ended(tx: &mut ReadTx<'_>, scope: ControllerScope) -> Result<Vec<ConnectionId
     Ok(all.filter(|row| row.refused_at.is_some()).map(|row| row.id).collect())
 }
 
-fn with_lists(destination: Destination, all: &[DestinationList], ended: &[ConnectionId]) -> DestinationWithLists {
+fn with_lists(
+    destination: Destination,
+    all: &[DestinationList],
+    ended: &[ConnectionId],
+    link: &str,
+) -> DestinationWithLists {
     let lists = all.iter().filter(|list| list.destination_id == destination.id).cloned().collect();
     let connect_again = destination.connection_id.is_some_and(|id| ended.contains(&id));
-    DestinationWithLists { destination, lists, connect_again }
+    DestinationWithLists { destination, lists, connect_again, preference_link: link.to_owned() }
 }
 
 /// Says what becomes of a person at a destination whose consent has run to its end. It is for those who are taken off from
@@ -218,19 +228,22 @@ pub async fn set_lists(
     let (now, rules) = (services.clock.now(), Arc::clone(&services.rules));
     let work = move |tx: &mut WriteTx<'_>| {
         tx.lock_destinations(scope)?;
-        put_lists(tx, &rules, scope, id, &choices, now)
+        put_lists(tx, &rules, scope, id, &choices, None, now)
     };
-    services.store.write(scope.controller().uuid(), work).await
+    services.store.write(scope.controller().uuid(), work).await?;
+    find_destination(services, scope, id).await
 }
 
 /// Keeps a purpose on one more list of a destination, or on that one instead of the others there; other purposes stay
-/// where they are.
+/// where they are. Where custom fields were just made on the list, everybody there is written anew by and by: what was
+/// sent for a field that a list lacks was dropped there.
 pub(super) async fn keep_on_list(
     services: &Services,
     scope: ControllerScope,
     id: DestinationId,
     choice: ListChoice,
     also: bool,
+    fields_made: bool,
 ) -> Result<DestinationWithLists, Error> {
     let (now, rules) = (services.clock.now(), Arc::clone(&services.rules));
     let work = move |tx: &mut WriteTx<'_>| {
@@ -244,9 +257,11 @@ pub(super) async fn keep_on_list(
         let mut choices: Vec<ListChoice> =
             stay.map(|list| ListChoice { purpose: list.purpose_id.to_string(), list_id: list.list_id }).collect();
         choices.push(choice.clone());
-        put_lists(tx, &rules, scope, id, &choices, now)
+        let anew = fields_made.then_some(choice.list_id.as_str());
+        put_lists(tx, &rules, scope, id, &choices, anew, now)
     };
-    services.store.write(scope.controller().uuid(), work).await
+    services.store.write(scope.controller().uuid(), work).await?;
+    find_destination(services, scope, id).await
 }
 
 fn put_lists(
@@ -255,14 +270,20 @@ fn put_lists(
     scope: ControllerScope,
     id: DestinationId,
     choices: &[ListChoice],
+    anew: Option<&str>,
     now: Timestamp,
-) -> Result<DestinationWithLists, Error> {
-    let destination = tx.destination(scope, id)?;
+) -> Result<(), Error> {
+    tx.destination(scope, id)?;
     let before = tx.destination_lists(scope)?;
     let mut lists = read_choices(tx, scope, id, choices)?;
     for list in &mut lists {
         let same = before.iter().find(|old| is_same(old, list));
         list.walked = same.map_or(Some(remap::BEGINNING), |old| old.walked);
+        list.fields_at = same.and_then(|old| old.fields_at);
+        if anew == Some(list.list_id.as_str()) {
+            list.walked = Some(remap::BEGINNING);
+            list.fields_at = Some(now);
+        }
     }
     // A list that another destination kept has moved here with all its purposes, see `read_choices`.
     let replaced =
@@ -284,8 +305,7 @@ fn put_lists(
     if !gone.is_empty() || lists.iter().any(|list| list.walked.is_some()) {
         remap::ask_for(tx, scope, now)?;
     }
-    let ended = ended(tx, scope)?;
-    Ok(with_lists(destination, &tx.destination_lists(scope)?, &ended))
+    Ok(())
 }
 
 fn is_same(one: &DestinationList, other: &DestinationList) -> bool {
@@ -371,6 +391,7 @@ fn read_choices(
             destination_id: id,
             list_id,
             walked: None,
+            fields_at: None,
         });
     }
     if faults.is_empty() { Ok(lists) } else { Err(Error::Invalid(faults)) }

@@ -458,6 +458,7 @@ CREATE TABLE destination_lists (
     destination_id BLOB NOT NULL,
     list_id TEXT NOT NULL,
     walked BLOB, -- confirmed people up to here are being brought there; none: all of them
+    fields_at INTEGER, -- when a custom field was last made there: what was written before lacks it
     PRIMARY KEY (controller_id, purpose_id, list_id),
     FOREIGN KEY (controller_id, destination_id) REFERENCES destinations (controller_id, id),
     FOREIGN KEY (controller_id, purpose_id) REFERENCES purposes (controller_id, id)

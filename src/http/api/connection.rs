@@ -182,7 +182,7 @@ pub struct PreparedView {
     pub list_id: String,
     /// Whether it was made now.
     pub list_made: bool,
-    /// The custom fields that were made now.
+    /// The custom fields that were made now. Whoever is on the list already is written anew by and by.
     pub fields_made: Vec<String>,
     /// `made`, `activated` or `kept`.
     pub webhook: String,

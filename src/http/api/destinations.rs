@@ -158,6 +158,9 @@ pub struct DestinationView {
     pub fields: Vec<FieldMapping>,
     /// Custom fields there that were written before, and are emptied.
     pub emptied_fields: Vec<String>,
+    /// What a design there has to hold for each reader to come to their own preferences: the token of each stands in the
+    /// custom field `ReconsentPreferences` of every list that was made ready.
+    pub preference_link: String,
     /// What becomes of a person there whose consent has run to its end: `remove` or `unsubscribe`.
     pub on_expiry: String,
     /// Since when.
@@ -198,7 +201,7 @@ impl TryFrom<DestinationWithLists> for DestinationView {
     type Error = Error;
 
     fn try_from(found: DestinationWithLists) -> Result<Self, Error> {
-        let DestinationWithLists { destination, lists, connect_again } = found;
+        let DestinationWithLists { destination, lists, connect_again, preference_link } = found;
         let (mut fields, mut emptied_fields) = (Vec::new(), Vec::new());
         for map in maps_of(&destination)? {
             match map.source {
@@ -222,6 +225,7 @@ impl TryFrom<DestinationWithLists> for DestinationView {
             lists: lists.into_iter().map(view).collect(),
             fields,
             emptied_fields,
+            preference_link,
             on_expiry: destination.on_expiry.to_string(),
             created_at: destination.created_at.to_string(),
         })

@@ -241,6 +241,7 @@ diesel::table! {
         destination_id -> Id,
         list_id -> Text,
         walked -> Nullable<Id>,
+        fields_at -> Nullable<BigInt>,
     }
 }
 

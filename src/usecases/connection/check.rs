@@ -9,6 +9,7 @@ use crate::domain::ids::{ControllerScope, DestinationId};
 
 use super::super::destination_fields::wanted_fields;
 use super::super::destinations::webhook_url;
+use super::super::sync::{PREFERENCES, preference_address};
 use super::super::{Error, Services};
 use super::{Line, read, same_clock};
 
@@ -102,7 +103,8 @@ pub struct Finding {
 /// hangs on it.
 pub async fn check(services: &Services, scope: ControllerScope, id: DestinationId) -> Result<Vec<Finding>, Error> {
     let (destination, lists) = read(services, scope, id).await?;
-    let mut found = Findings { by_oauth: destination.connection_id.is_some(), ..Findings::default() };
+    let (by_oauth, link) = (destination.connection_id.is_some(), preference_address(services));
+    let mut found = Findings { by_oauth, link, ..Findings::default() };
     let line = match Line::of(services, &destination).await {
         Ok(line) => line,
         Err(Error::Provider(error)) => {
@@ -169,6 +171,8 @@ struct Findings {
     list: Option<String>,
     /// Whether tokens are used and no API key.
     by_oauth: bool,
+    /// What a design has to hold for a reader to come to their preferences.
+    link: String,
 }
 
 impl Findings {
@@ -248,6 +252,9 @@ impl Findings {
                 }
                 Some(field) if field.visible_in_preference_center => {
                     (Standing::Note, format!("people may change the field {name} in the preference centre"))
+                }
+                Some(_) if name == PREFERENCES => {
+                    (Standing::Good, format!("the field {name} is there, for a link to {} in a design", self.link))
                 }
                 Some(_) => (Standing::Good, format!("the field {name} is there")),
             };

@@ -82,7 +82,7 @@ pub async fn prepare_list(
     let keys = services.keys.of(scope).await?;
     let hook = ensure_webhook(&account, &list_id, &webhook_url(services, &keys, &destination)?).await?;
     let choice = ListChoice { purpose: purpose.to_owned(), list_id: list_id.clone() };
-    let destination = keep_on_list(services, scope, id, choice, also).await?;
+    let destination = keep_on_list(services, scope, id, choice, also, !fields.is_empty()).await?;
     Ok(Prepared { list_id, made, fields, hook, destination })
 }
 

@@ -228,6 +228,8 @@ struct Place {
     purposes: Vec<PurposeId>,
     /// Those that were kept on it when the person was brought there.
     before: Vec<PurposeId>,
+    /// When a custom field was last made there: what was sent for it before was dropped there.
+    fields_at: Option<Timestamp>,
     state: Option<DestinationState>,
 }
 
@@ -239,7 +241,9 @@ fn places(common: &Common, states: &[DestinationState]) -> Result<Vec<Place>, Er
     let known = lists.iter().map(|list| (list.destination_id, &list.list_id));
     for (destination, list_id) in known.chain(former.iter().map(|list| (list.destination_id, &list.list_id))) {
         let state = states.iter().find(|state| state.list_id == *list_id).cloned();
-        let purposes: Vec<PurposeId> = lists.iter().filter(|l| l.list_id == *list_id).map(|l| l.purpose_id).collect();
+        let here = lists.iter().filter(|list| list.list_id == *list_id);
+        let purposes: Vec<PurposeId> = here.clone().map(|list| list.purpose_id).collect();
+        let fields_at = here.filter_map(|list| list.fields_at).max();
         let concerned = !purposes.is_empty() || state.as_ref().is_some_and(DestinationState::is_open);
         if !concerned || places.iter().any(|place| place.list_id == *list_id) {
             continue;
@@ -247,7 +251,7 @@ fn places(common: &Common, states: &[DestinationState]) -> Result<Vec<Place>, Er
         let before = former.iter().filter(|f| f.list_id == *list_id && state.as_ref().is_some_and(|s| stood_for(s, f)));
         let before = before.map(|f| f.purpose_id).collect();
         let destination = destinations.iter().find(|d| d.id == destination).ok_or(StoreError::NotFound)?.clone();
-        places.push(Place { destination, list_id: list_id.clone(), purposes, before, state });
+        places.push(Place { destination, list_id: list_id.clone(), purposes, before, fields_at, state });
     }
     Ok(places)
 }
@@ -291,7 +295,11 @@ fn step(
     let mark = row.as_ref().map(|row| mark(person, row, known.link)).transpose()?;
     // One more purpose on the list, or one less, changes what is to be written there, and no event of the person tells.
     let is_in_step = |state: &DestinationState| {
-        state.active == wanted && state.event_id >= event && state.last_error.is_none() && state.row_mark == mark
+        state.active == wanted
+            && state.event_id >= event
+            && state.last_error.is_none()
+            && state.row_mark == mark
+            && (!wanted || place.fields_at.is_none_or(|made| state.synced_at >= made))
     };
     if state.is_some_and(is_in_step) {
         return Ok(None);
