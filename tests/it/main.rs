@@ -29,6 +29,7 @@ mod oauth;
 mod openapi;
 mod people;
 mod plans;
+mod preferences;
 mod pressure;
 mod reconcile;
 mod refresh;

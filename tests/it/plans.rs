@@ -189,7 +189,12 @@ async fn a_day(app: &TestApp, world: &World, shop: &Shop) {
         let link = World::link_in(&*world.mail_to(&format!("{name}@example.org")).await, "/c/");
         pages::answer(app, &visitor, &link, &[("choice.newsletter", "yes")]).await.expect(200);
     }
-    eventually("they are at the provider", async || world.emulator.subscriber(LIST, "cleo@example.org")).await;
+    let cleo =
+        eventually("they are at the provider", async || world.emulator.subscriber(LIST, "cleo@example.org")).await;
+    let (_, token) = cleo.fields.iter().find(|(key, _)| key == "ReconsentPreferences").expect("a link stands there");
+    visitor.get(&format!("/p/{token}")).await.expect(200);
+    visitor.form(&format!("/p/{token}"), &[("purpose", "newsletter")]).await.expect(200);
+    visitor.form(&format!("/p/{token}"), &[("stop", "all")]).await.expect(200);
     let event = json!({ "Type": "Deactivate", "Date": "2026-11-24 12:00:00", "EmailAddress": "ben@example.org", "Name": "",
         "State": "Unsubscribed", "CustomFields": [] });
     visitor.post(&shop.webhook, json!({ "ListID": LIST, "Events": [event] })).await.expect(200);

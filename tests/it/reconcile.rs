@@ -16,13 +16,13 @@ use crate::support::world::{CLIENT, LIST, OTHER_LIST, Shop, World, eventually, w
 use crate::support::{Process, TestApp, pages};
 
 /// Has both sides compared and waits until nothing goes on by itself; gives the plan. A worker has to run.
-async fn compared(app: &TestApp, shop: &Shop) -> Value {
+pub async fn compared(app: &TestApp, shop: &Shop) -> Value {
     let path = format!("/v1/destinations/{}/reconciles", shop.destination);
     let begun = app.api().post(&path, json!({})).await.expect(202);
     until_settled(app, &begun.text("id")).await
 }
 
-async fn until_settled(app: &TestApp, id: &str) -> Value {
+pub async fn until_settled(app: &TestApp, id: &str) -> Value {
     eventually("the comparison comes to rest", async || {
         let plan = app.api().get(&format!("/v1/reconciles/{id}")).await.expect(200).json;
         (!["reading", "applying"].contains(&plan["status"].as_str().unwrap())).then_some(plan)
@@ -31,7 +31,7 @@ async fn until_settled(app: &TestApp, id: &str) -> Value {
 }
 
 /// The kinds of a plan, each with its counts.
-fn kinds(plan: &Value) -> Value {
+pub fn kinds(plan: &Value) -> Value {
     let all = plan["differences"].as_array().unwrap().iter();
     all.map(|one| (one["kind"].as_str().unwrap().to_owned(), one["counts"].clone()))
         .collect::<serde_json::Map<_, _>>()

@@ -1,5 +1,6 @@
 //! A real browser: headless Chromium, driven through the WebDriver that `tests/run` started.
 
+use fantoccini::actions::{InputSource, KeyAction, KeyActions};
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::json;
@@ -38,6 +39,22 @@ impl Browser {
     pub async fn press(&self, selector: &str) {
         let found = self.client.find(Locator::Css(selector)).await;
         found.unwrap_or_else(|error| panic!("{selector}: {error}")).click().await.expect("it can be pressed");
+    }
+
+    /// Presses a key and lets it go; keys without a character of their own have one of WebDriver's, such as Tab's.
+    pub async fn key(&self, key: char) {
+        let keys = KeyActions::new("keyboard".to_owned());
+        let press = keys.then(KeyAction::Down { value: key }).then(KeyAction::Up { value: key });
+        self.client.perform_actions(press).await.expect("a key can be pressed");
+    }
+
+    /// What has the focus, by the name that a screen reader says.
+    pub async fn focused(&self) -> String {
+        let found = self.client.active_element().await.expect("something has the focus");
+        match found.attr("aria-label").await.expect("an element has attributes") {
+            Some(name) => name,
+            None => found.text().await.expect("an element has a text"),
+        }
     }
 
     /// How many things the selector finds.
