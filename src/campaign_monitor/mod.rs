@@ -44,7 +44,7 @@ pub use layout::{
 pub use oauth::{GrantError, OauthApp, TokenGrant, parse_grant};
 pub use payload::{EventKind, PayloadError, WebhookBatch, WebhookEvent, parse_batch};
 pub use settings::{ClientSettings, Credentials, Secret, SettingsError};
-pub use subscribers::Removal;
+pub use subscribers::{Removal, Renamed};
 pub use types::{
     ConsentToTrack, Direction, ListState, OrderField, Page, PageRequest, StoredField, Subscriber, SuppressionEntry,
     normalise_address,

@@ -10,6 +10,8 @@ use super::types::Subscriber;
 
 /// Not on this list, or already removed.
 const NOT_ON_LIST: u32 = 203;
+/// The new address is on this list already.
+const ADDRESS_ON_LIST: u32 = 201;
 /// Some rows, or all, were refused.
 const PARTIAL_IMPORT: u32 = 210;
 
@@ -20,6 +22,26 @@ pub enum Removal {
     Removed,
     /// There was nothing to take off.
     WasNotThere,
+}
+
+/// What became of an entry that was to have another address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Renamed {
+    /// It has it, or will in a moment: the call may return before it shows.
+    Done,
+    /// There is no entry under the old address.
+    WasNotThere,
+    /// The new address has an entry of its own on this list.
+    Taken,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct UpdateBody<'a> {
+    #[serde(flatten)]
+    row: &'a NewSubscriber,
+    resubscribe: bool,
+    restart_subscription_based_autoresponders: bool,
 }
 
 #[derive(Serialize)]
@@ -64,6 +86,20 @@ impl Account<'_> {
         match self.send(call).await?.read() {
             Ok(subscriber) => Ok(Some(subscriber)),
             Err(CallError::Refused { code: NOT_ON_LIST, .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Give the entry under `current` the address and the details of this row, whatever its state, which stays as it is.
+    ///
+    /// It never creates, and never re-activates. A repeat after a lost answer finds nobody under the old address.
+    pub async fn update(&self, list_id: &str, current: &str, row: &NewSubscriber) -> Result<Renamed, CallError> {
+        let body = UpdateBody { row, resubscribe: false, restart_subscription_based_autoresponders: false };
+        let call = Call::new(Method::PUT, &["subscribers", list_id]).query("email", current).json(&body);
+        match self.send(call).await?.empty() {
+            Ok(()) => Ok(Renamed::Done),
+            Err(CallError::Refused { code: NOT_ON_LIST, .. }) => Ok(Renamed::WasNotThere),
+            Err(CallError::Refused { code: ADDRESS_ON_LIST, .. }) => Ok(Renamed::Taken),
             Err(error) => Err(error),
         }
     }

@@ -2,7 +2,8 @@
 
 use jiff::civil::date;
 use reconsent::campaign_monitor::{
-    CallError, ConsentToTrack, FieldType, FieldValue, InputError, NewField, NewSubscriber, Removal, RowResult, Verdict,
+    CallError, ConsentToTrack, FieldType, FieldValue, InputError, NewField, NewSubscriber, Removal, Renamed, RowResult,
+    Verdict,
 };
 use serde_json::json;
 
@@ -195,4 +196,36 @@ async fn a_field_is_made_once() {
         json!({ "FieldName": "consent_version", "DataType": "Text", "Options": [],
                 "VisibleInPreferenceCenter": false })
     );
+}
+
+#[actix_web::test]
+async fn an_entry_is_given_another_address_and_keeps_its_state() {
+    let provider = Provider::with([Reply::json(200, "")]).await;
+    let row = NewSubscriber {
+        name: Some("Anna".to_owned()),
+        custom_fields: vec![FieldValue::text("Purposes", "news").unwrap()],
+        ..person("anna.new@example.com", ConsentToTrack::No)
+    };
+    assert_eq!(provider.account().update("l1", "anna+old@example.com", &row).await, Ok(Renamed::Done));
+    assert_eq!(provider.line(), "PUT /api/v3.3/subscribers/l1.json?email=anna%2Bold%40example.com");
+    assert_eq!(
+        provider.seen().remove(0).json(),
+        json!({
+            "EmailAddress": "anna.new@example.com", "Name": "Anna", "ConsentToTrack": "No",
+            "CustomFields": [{ "Key": "Purposes", "Value": "news" }],
+            "Resubscribe": false, "RestartSubscriptionBasedAutoresponders": false,
+        })
+    );
+}
+
+#[actix_web::test]
+async fn an_entry_that_is_not_there_or_whose_new_address_is_taken_is_told_apart_from_a_failure() {
+    let row = person("anna.new@example.com", ConsentToTrack::No);
+    for (status, code, expected) in
+        [(400, 203, Some(Renamed::WasNotThere)), (400, 201, Some(Renamed::Taken)), (400, 211, None)]
+    {
+        let provider = Provider::with([Reply::json(status, &format!(r#"{{"Code":{code},"Message":"no"}}"#))]).await;
+        let outcome = provider.account().update("l1", "anna@example.com", &row).await;
+        assert_eq!(outcome.ok(), expected, "{code}");
+    }
 }
