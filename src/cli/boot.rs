@@ -266,6 +266,7 @@ fn rules_of(section: RulesSettings, limits: Limits, provider_base_url: String) -
     let RulesSettings {
         confirm_link_ttl,
         unconfirmed_purge_after,
+        address_link_ttl,
         answer_link_max_ttl,
         answer_link_min_ttl,
         page_nonce_ttl,
@@ -294,6 +295,7 @@ fn rules_of(section: RulesSettings, limits: Limits, provider_base_url: String) -
     Rules {
         confirm_link_ttl,
         unconfirmed_purge_after,
+        address_link_ttl,
         answer_link_max_ttl,
         answer_link_min_ttl,
         page_nonce_ttl,

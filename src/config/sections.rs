@@ -114,6 +114,8 @@ section! {
     confirm_link_ttl: Duration as Span = "RECONSENT_RULES_CONFIRM_LINK_TTL" or Fixed("7d");
     /// When an address that was never confirmed is forgotten.
     unconfirmed_purge_after: Duration as Span = "RECONSENT_RULES_UNCONFIRMED_PURGE_AFTER" or Fixed("7d");
+    /// How long the link holds that asks a new mailbox about a change of address.
+    address_link_ttl: Duration as Within<5_184_000> = "RECONSENT_RULES_ADDRESS_LINK_TTL" or Fixed("7d");
     /// How long an answer link of a campaign may hold, at most.
     answer_link_max_ttl: Duration as Span = "RECONSENT_RULES_ANSWER_LINK_MAX_TTL" or Fixed("60d");
     /// Shortest life of an answer link that a site may ask for.

@@ -48,6 +48,8 @@ coded! {
         Asked = 15 "permission.asked",
         /// The mailbox does not exist.
         Bounced = 16 "mail.bounced",
+        /// The person is reached at another address, as that mailbox has confirmed; what they said stands (DR-05).
+        AddressChanged = 17 "address.changed",
     }
 }
 
@@ -88,6 +90,8 @@ coded! {
         Controller = 16 "controller",
         /// The page of a preference link.
         PreferencePage = 17 "preference-page",
+        /// The link of a mail to a new address, and a POST from its page (DR-05).
+        AddressLink = 18 "address-link",
     }
 }
 

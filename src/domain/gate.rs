@@ -15,6 +15,8 @@ coded! {
         Confirmation = 1 "confirmation",
         /// "May we still write to you?"
         Repermission = 2 "repermission",
+        /// "Is this your new address?" (DR-05).
+        AddressChange = 3 "address_change",
     }
 }
 
@@ -53,6 +55,10 @@ coded! {
         RoundOver = 15 "round_over",
         /// The address needs a relay that speaks SMTPUTF8.
         EaiUnsupported = 16 "eai_unsupported",
+        /// Written for a mailbox that the person has left since (DR-05).
+        AddressLeft = 17 "address_left",
+        /// The change of address that it asks about is decided, or another took its place.
+        ChangeOver = 18 "change_over",
     }
 }
 
@@ -82,6 +88,8 @@ impl Reason {
             Self::Capped => "has had as many confirmation mails as one address may get (DO-06)",
             Self::RoundOver => "the round had ended or was stopped",
             Self::EaiUnsupported => "has an international address that the mail relay cannot carry (AD-04)",
+            Self::AddressLeft => "has left the mailbox that the mail was written for (DR-05)",
+            Self::ChangeOver => "the change of address is decided, or another took its place (DR-05)",
         }
     }
 
@@ -100,7 +108,9 @@ impl Reason {
             | Self::NothingToConfirm
             | Self::Capped
             | Self::RoundOver
-            | Self::EaiUnsupported => false,
+            | Self::EaiUnsupported
+            | Self::AddressLeft
+            | Self::ChangeOver => false,
         }
     }
 }
@@ -123,7 +133,7 @@ pub struct GateInput<'a> {
     pub standing: &'a Standing,
     /// The person's flags.
     pub flags: SubjectFlags,
-    /// An entry on the "never mail" list that covers this purpose.
+    /// An entry on the "never mail" list that covers this purpose; for a change of address one that covers them all.
     pub suppression: Option<SuppressionReason>,
     /// Whether the controller chose to mail corporate subscribers for this purpose.
     pub mail_corporate: bool,
@@ -139,7 +149,21 @@ pub fn gate(kind: MailKind, input: &GateInput<'_>, now: Timestamp) -> Result<(),
     match kind {
         MailKind::Confirmation => confirmation(input, now),
         MailKind::Repermission => repermission(input, now),
+        MailKind::AddressChange => address_change(input),
     }
+}
+
+/// One neutral mail to a mailbox that is said to be the person's. It asks for no consent, so none is needed for it; but
+/// who is never to be mailed again is not asked where. That the old mailbox is dead is no hindrance, and so
+/// `undeliverable` is not looked at: `suppression` is none of a dead mailbox, unless that is the new one.
+fn address_change(input: &GateInput<'_>) -> Result<(), Reason> {
+    match input.suppression {
+        Some(reason) if reason.is_opt_out() => return Err(Reason::OptedOut),
+        Some(SuppressionReason::HardBounce | SuppressionReason::Invalid) => return Err(Reason::Undeliverable),
+        Some(_) => return Err(Reason::Suppressed),
+        None => {}
+    }
+    if input.flags.restricted { Err(Reason::Restricted) } else { Ok(()) }
 }
 
 /// One neutral mail, on a recorded request only (DO-02). A person who stopped once and now signs up anew may be

@@ -223,6 +223,22 @@ fn is_a_fallback(state: ConsentState) -> bool {
     }
 }
 
+/// DR-05: the new mailbox is asked whatever the person has said of any purpose, unless nothing at all may be mailed, or
+/// processing is restricted. `suppression` covers every purpose here.
+fn address_change_by_the_paper(case: &Case) -> Result<(), Reason> {
+    use SuppressionReason as R;
+    if case.erased {
+        return Err(Reason::Erased);
+    }
+    match case.suppression {
+        Some(R::HardBounce | R::Invalid) => Err(Reason::Undeliverable),
+        Some(R::Child | R::Legal) => Err(Reason::Suppressed),
+        Some(R::Withdrawn | R::Objected | R::Complained | R::NotMe | R::Manual | R::Refused) => Err(Reason::OptedOut),
+        None if case.restricted => Err(Reason::Restricted),
+        None => Ok(()),
+    }
+}
+
 #[test]
 fn the_gate_is_rp01_over_the_whole_product() {
     let mut askable = 0;
@@ -230,6 +246,7 @@ fn the_gate_is_rp01_over_the_whole_product() {
         let asked = case.asked(MailKind::Repermission);
         assert_eq!(asked, repermission_by_the_paper(&case), "{case:?}");
         assert_eq!(case.asked(MailKind::Confirmation), confirmation_by_the_paper(&case), "{case:?}");
+        assert_eq!(case.asked(MailKind::AddressChange), address_change_by_the_paper(&case), "{case:?}");
         askable += usize::from(asked.is_ok());
     });
     let bases = 1 + 2 * BasisKind::ALL.len();

@@ -15,6 +15,8 @@ coded! {
         NotMe = 4 "not_me",
         /// See what stands, and stop it: the link in each mail that the provider sends.
         Manage = 5 "manage",
+        /// Say whether a new address is one's own (DR-05).
+        Move = 6 "move",
     }
 }
 
@@ -27,6 +29,7 @@ impl LinkAction {
             Self::Withdraw => "u",
             Self::NotMe => "n",
             Self::Manage => "p",
+            Self::Move => "a",
         }
     }
 
@@ -40,7 +43,7 @@ impl LinkAction {
     /// may be had with one (WD-06, LK-12).
     pub const fn ends(self) -> bool {
         match self {
-            Self::Confirm | Self::Answer | Self::NotMe => true,
+            Self::Confirm | Self::Answer | Self::NotMe | Self::Move => true,
             Self::Withdraw | Self::Manage => false,
         }
     }

@@ -95,7 +95,7 @@ pub fn settle(
 /// The lane of a kind of mail: confirmations are waited for, a round is not (R-49, P12).
 pub const fn lane(kind: MailKind) -> i16 {
     match kind {
-        MailKind::Confirmation => 1,
+        MailKind::Confirmation | MailKind::AddressChange => 1,
         MailKind::Repermission => 5,
     }
 }

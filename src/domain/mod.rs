@@ -4,6 +4,7 @@
 pub(crate) mod coded;
 mod decide;
 
+pub mod address;
 pub mod basis;
 pub mod campaign;
 pub mod clock;

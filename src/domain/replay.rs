@@ -50,6 +50,7 @@ pub fn replay(before: &Standing, told: Told) -> Option<Standing> {
         | EventKind::NeedsRefresh
         | EventKind::BasisRecorded
         | EventKind::Asked
-        | EventKind::Bounced => return None,
+        | EventKind::Bounced
+        | EventKind::AddressChanged => return None,
     })
 }

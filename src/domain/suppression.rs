@@ -41,6 +41,11 @@ impl SuppressionReason {
         }
     }
 
+    /// Whether it says something of the mailbox alone, and nothing of the person or another mailbox of theirs.
+    pub const fn is_about_mailbox(self) -> bool {
+        matches!(self, Self::HardBounce | Self::Invalid)
+    }
+
     /// Whether the person stopped it, as opposed to the mailbox or the law.
     pub const fn is_opt_out(self) -> bool {
         match self {

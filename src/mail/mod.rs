@@ -41,7 +41,8 @@ pub use message::{ComposeError, Kind, Outgoing, compose, message_id};
 pub use outcome::{Outcome, SendError, Stage};
 pub use pool::{Lease, PoolLimits, RelayPool};
 pub use render::{
-    ConfirmationContext, Mould, Recipient, RenderError, Rendered, RepermissionContext, RepermissionTerms,
+    AddressChangeContext, ConfirmationContext, Mould, Recipient, RenderError, Rendered, RepermissionContext,
+    RepermissionTerms,
 };
 pub use smtp_url::RelaySettings;
 pub use template::{MailTemplate, TemplateProblem, check_template};

@@ -26,8 +26,10 @@ macro_rules! silent_debug {
     )*};
 }
 
+mod address_change;
 mod repermission;
 
+pub use address_change::{AddressChangeContext, address_change};
 pub use repermission::{Mould, Recipient, RepermissionContext, RepermissionTerms, repermission};
 
 /// Largest HTML or text part, in octets.
@@ -144,7 +146,9 @@ fn phrases(words: &Phrases) -> Value {
         why_title => words.why_title, withdraw => words.withdraw, questions => words.questions,
         confirm_preheader => words.confirm_preheader, confirm_title => words.confirm_title,
         confirm_button => words.confirm_button, confirm_note => words.confirm_note, ignore => words.ignore,
-        not_me => words.not_me,
+        not_me => words.not_me, move_preheader => words.move_preheader, move_title => words.move_title,
+        move_nothing => words.move_nothing, move_button => words.move_button, move_note => words.move_note,
+        move_ignore => words.move_ignore,
     }
 }
 
@@ -194,17 +198,19 @@ fn check_links(links: &[(&'static str, &String)]) -> Result<(), RenderError> {
     }
 }
 
-fn check_present(required: &[(&'static str, &String)], purposes: &[String]) -> Result<(), RenderError> {
+fn check_required(required: &[(&'static str, &String)]) -> Result<(), RenderError> {
     if let Some((name, _)) = required.iter().find(|(_, value)| value.trim().is_empty()) {
         return Err(RenderError::Missing(name));
     }
+    if required.iter().any(|(_, value)| value.len() > MAX_BODY) { Err(RenderError::TooLarge) } else { Ok(()) }
+}
+
+fn check_present(required: &[(&'static str, &String)], purposes: &[String]) -> Result<(), RenderError> {
+    check_required(required)?;
     if purposes.is_empty() || purposes.iter().any(|purpose| purpose.trim().is_empty()) {
         return Err(RenderError::Missing("purposes"));
     }
-    if purposes.len() > MAX_PURPOSES || required.iter().any(|(_, value)| value.len() > MAX_BODY) {
-        return Err(RenderError::TooLarge);
-    }
-    Ok(())
+    if purposes.len() > MAX_PURPOSES { Err(RenderError::TooLarge) } else { Ok(()) }
 }
 
 /// The engine with every layout. A layout that does not parse is left out here and found by the tests.
@@ -228,6 +234,8 @@ static LAYOUTS: LazyLock<Environment<'static>> = LazyLock::new(|| {
         ("repermission.txt", include_str!("templates/repermission.txt")),
         ("confirmation.html", include_str!("templates/confirmation.html")),
         ("confirmation.txt", include_str!("templates/confirmation.txt")),
+        ("address_change.html", include_str!("templates/address_change.html")),
+        ("address_change.txt", include_str!("templates/address_change.txt")),
     ] {
         let parsed = engine.add_template(name, source);
         debug_assert!(parsed.is_ok(), "{name}: {parsed:?}");

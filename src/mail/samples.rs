@@ -1,6 +1,6 @@
 //! Samples of each context: for the tests, which render every layout with every sample, and for previews.
 
-use super::render::{ConfirmationContext, Recipient, RepermissionContext, RepermissionTerms};
+use super::render::{AddressChangeContext, ConfirmationContext, Recipient, RepermissionContext, RepermissionTerms};
 
 /// Short text to owned text.
 fn s(text: &str) -> String {
@@ -90,6 +90,43 @@ impl ConfirmationContext {
         let awkward = Self {
             address: s("\"><script>alert(1)</script>@example.org"),
             site: s("a & b\nhttps://evil.example"),
+            controller: s("A & B <Sons>"),
+            ..plain.clone()
+        };
+        vec![plain, german, awkward]
+    }
+}
+
+impl AddressChangeContext {
+    /// A plain one, one in German, and one full of characters that mean something elsewhere.
+    #[must_use]
+    pub fn samples() -> Vec<Self> {
+        let plain = Self {
+            language: s("en"),
+            address: s("ana.new@example.org"),
+            masked_old: s("a…@e….com"),
+            controller: s("Acme Gardens Ltd"),
+            postal: s("1 Green Lane, Leeds LS1 4AP, United Kingdom"),
+            reply_address: s("hello@acme.example"),
+            requested_at: s("24 November 2026, 18:46 UTC"),
+            valid_until: s("1 December 2026, 18:46 UTC"),
+            move_link: s("https://consent.acme.example/a/eyJhbGciOiJFZERTQSJ9.sample.move"),
+            policy_link: s("https://consent.acme.example/p/acme/3"),
+            policy_label: s("Privacy policy of 1 November 2026"),
+        };
+        let german = Self {
+            language: s("de-DE"),
+            controller: s("Grünwerk GmbH"),
+            postal: s(""),
+            reply_address: s(""),
+            requested_at: s("24. November 2026, 18:46 UTC"),
+            valid_until: s(""),
+            policy_label: s("Datenschutzerklärung vom 1. November 2026"),
+            ..plain.clone()
+        };
+        let awkward = Self {
+            address: s("\"><script>alert(1)</script>@example.org"),
+            masked_old: s("a<b>…@e….com\nBcc: x"),
             controller: s("A & B <Sons>"),
             ..plain.clone()
         };

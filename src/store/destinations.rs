@@ -82,9 +82,8 @@ pub struct DestinationList {
 }
 
 /// What we last brought about for one person on one list.
-#[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset)]
-#[diesel(table_name = destination_states, treat_none_as_default_value = false, treat_none_as_null = true)]
-#[diesel(primary_key(controller_id, subject_id, list_id))]
+#[derive(Debug, Clone, Queryable, Selectable, Insertable)]
+#[diesel(table_name = destination_states, treat_none_as_default_value = false)]
 pub struct DestinationState {
     /// Whose.
     pub controller_id: ControllerId,
@@ -104,12 +103,16 @@ pub struct DestinationState {
     pub row_mark: Option<Vec<u8>>,
     /// What went wrong last.
     pub last_error: Option<String>,
+    /// Other addresses under which the person may stand there since the address changed, sealed. Written by
+    /// [`WriteTx::set_stands_as`] alone: whoever saves a state by an older plan leaves it as it is.
+    #[diesel(skip_insertion)]
+    pub stands_as: Option<Vec<u8>>,
 }
 
 impl DestinationState {
     /// Whether the person is there, or may be.
     pub fn is_open(&self) -> bool {
-        self.active || self.last_error.is_some()
+        self.active || self.last_error.is_some() || self.stands_as.is_some()
     }
 }
 
@@ -331,9 +334,6 @@ impl WriteTx<'_> {
 
     /// Notes what we are about to bring about, or have.
     pub fn save_destination_state(&mut self, state: &DestinationState) -> Result<(), StoreError> {
-        use destination_states::dsl as t;
-        on!(self.writing(), c => diesel::insert_into(t::destination_states).values(state)
-            .on_conflict((t::controller_id, t::subject_id, t::list_id)).do_update().set(state).execute(c))?;
-        Ok(())
+        self.save_destination_states(std::slice::from_ref(state))
     }
 }

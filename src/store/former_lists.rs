@@ -70,7 +70,7 @@ impl ReadTx<'_> {
         use destination_states::dsl as t;
         Ok(
             on!(self.conn, c => t::destination_states.filter(t::controller_id.eq(scope.controller())).filter(t::list_id.eq(list_id))
-            .filter(t::subject_id.gt(after)).filter(t::active.eq(true).or(t::last_error.is_not_null()))
+            .filter(t::subject_id.gt(after)).filter(t::active.eq(true).or(t::last_error.is_not_null()).or(t::stands_as.is_not_null()))
             .select(t::subject_id).order(t::subject_id).limit(limit).load(c))?,
         )
     }
@@ -117,7 +117,12 @@ impl WriteTx<'_> {
         let people = destination_states::table
             .filter(destination_states::controller_id.eq(scope.controller()))
             .filter(destination_states::list_id.eq(t::list_id))
-            .filter(destination_states::active.eq(true).or(destination_states::last_error.is_not_null()));
+            .filter(
+                destination_states::active
+                    .eq(true)
+                    .or(destination_states::last_error.is_not_null())
+                    .or(destination_states::stands_as.is_not_null()),
+            );
         Ok(
             on!(self.writing(), c => diesel::delete(t::former_lists.filter(t::controller_id.eq(scope.controller())).filter(t::given_up_at.lt(before))
             .filter(t::walked.is_null()).filter(diesel::dsl::not(diesel::dsl::exists(people)))).execute(c))?,

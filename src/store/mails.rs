@@ -155,6 +155,15 @@ impl ReadTx<'_> {
         )
     }
 
+    /// Mails to a person whose bytes are written, and that are not over.
+    pub fn written_mails(&mut self, scope: ControllerScope, subject: SubjectId) -> Result<Vec<Mail>, StoreError> {
+        use mails::dsl as t;
+        Ok(
+            on!(self.conn, c => t::mails.filter(t::controller_id.eq(scope.controller())).filter(t::subject_id.eq(subject))
+            .filter(t::frozen.is_not_null()).select(Mail::as_select()).load(c))?,
+        )
+    }
+
     /// A person's mails, newest first, before `before`.
     pub fn mails_page(
         &mut self,

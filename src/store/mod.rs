@@ -2,6 +2,7 @@
 //! group commit, reads through a bounded pool beside it. Nothing is answered before the commit that holds it, and no
 //! query can be expressed without the controller it belongs to.
 
+pub mod addresses;
 mod among;
 mod bells;
 pub mod buckets;

@@ -12,6 +12,7 @@ use diesel::sql_types::{BigInt, Binary, Nullable, SmallInt};
 use diesel::sqlite::Sqlite;
 use uuid::Uuid;
 
+use crate::domain::address::ChangeOutcome;
 use crate::domain::basis::BasisKind;
 use crate::domain::campaign::{Answer, CampaignStatus, Delivery, EntryState, MemberStatus};
 use crate::domain::consent::ConsentState;
@@ -193,7 +194,8 @@ coded_columns!(
     Difference,
     FindingStatus,
     There,
-    OnExpiry
+    OnExpiry,
+    ChangeOutcome
 );
 
 expression!(Timestamp, BigInt);

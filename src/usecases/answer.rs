@@ -189,7 +189,9 @@ fn chosen<'a>(purposes: &'a [Purpose], choices: &'a [(String, Choice)]) -> impl 
 fn act_of(action: LinkAction) -> Act {
     match action {
         LinkAction::Confirm => Act::ConfirmedByLink,
-        LinkAction::Answer | LinkAction::Withdraw | LinkAction::NotMe | LinkAction::Manage => Act::AnsweredByLink,
+        LinkAction::Answer | LinkAction::Withdraw | LinkAction::NotMe | LinkAction::Manage | LinkAction::Move => {
+            Act::AnsweredByLink
+        }
     }
 }
 
@@ -201,6 +203,7 @@ fn occasion_of(now: Timestamp, action: LinkAction, link: &Link, scene: &Scene, e
         LinkAction::Withdraw => Method::WithdrawPage,
         LinkAction::NotMe => Method::NotMeLink,
         LinkAction::Manage => Method::PreferencePage,
+        LinkAction::Move => Method::AddressLink,
     };
     Occasion {
         now,

@@ -118,6 +118,10 @@ pub fn erase_in(tx: &mut WriteTx<'_>, scope: ControllerScope, subject: SubjectId
     tx.forget_mail_bytes(scope, subject)?;
     let fingerprint = tx.subject(scope, subject)?.email_key;
     tx.forget_findings_about(scope, subject, &fingerprint)?;
+    for left in tx.former_addresses(&[(scope.controller(), subject)])? {
+        tx.forget_findings_about(scope, subject, &left.email_key)?;
+    }
+    tx.forget_addresses(scope, subject)?;
     let mut lists: Vec<String> = tx.destination_lists(scope)?.into_iter().map(|list| list.list_id).collect();
     let states = tx.destination_states(scope, subject)?;
     lists.extend(states.iter().map(|state| state.list_id.clone()));

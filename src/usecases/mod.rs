@@ -1,6 +1,7 @@
 //! The first floor: one function per thing asked. Each is one transaction: the new state, its event and the work that
 //! follows are written together or not at all. Nobody here knows a status code or a table.
 
+pub mod address;
 pub mod answer;
 pub mod campaigns;
 pub mod caps;

@@ -5,12 +5,14 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::crypto::ControllerKeys;
+use crate::domain::address::ChangeOutcome;
 use crate::domain::consent::ConsentState;
 use crate::domain::email::EmailAddress;
 use crate::domain::ids::{ControllerScope, EventId, MailId, NoticeId, PolicyVersionId, SubjectId};
 use crate::domain::name::DisplayName;
 use crate::domain::purpose::Purpose;
 use crate::domain::time::Timestamp;
+use crate::store::addresses::AddressChange;
 use crate::store::consents::Consent;
 use crate::store::events::StoredEvent;
 use crate::store::mails::Mail;
@@ -19,6 +21,7 @@ use crate::store::subjects::Subject;
 use crate::store::suppressions::Suppression;
 use crate::store::{ReadTx, StoreError, WriteTx};
 
+use super::address::{left_address, new_address};
 use super::once::Asker;
 use super::permission::fingerprints;
 use super::record::Person;
@@ -80,6 +83,20 @@ impl Whom {
     }
 }
 
+impl Whom {
+    /// Whom a stop reaches, locked until the commit: by address also whoever has left it (DR-05).
+    pub(super) fn lock_told(
+        &self,
+        tx: &mut WriteTx<'_>,
+        scope: ControllerScope,
+        keys: &ControllerKeys,
+    ) -> Result<Vec<Subject>, Error> {
+        let Self::Address(address) = self else { return Ok(self.lock(tx, scope, keys)?.into_iter().collect()) };
+        let told = tx.lock_people_told(scope, &[keys.email_fingerprint(&address.match_key()).to_vec()])?;
+        Ok(told.into_iter().map(|reached| reached.row).filter(|row| row.erased_at.is_none()).collect())
+    }
+}
+
 /// Where a person stands towards a purpose.
 #[derive(Debug, Clone)]
 pub struct Stance {
@@ -89,6 +106,21 @@ pub struct Stance {
     pub consent: Consent,
     /// The state with time taken into account.
     pub effective: ConsentState,
+}
+
+/// How a change of address stands.
+#[derive(Debug, Clone)]
+pub struct ChangeStanding {
+    /// The new address, masked, while it is neither settled nor expired.
+    pub masked: Option<String>,
+    /// When it was asked for.
+    pub asked_at: Timestamp,
+    /// Until when it can be, or could be, confirmed.
+    pub ends_at: Timestamp,
+    /// How it ended.
+    pub outcome: Option<ChangeOutcome>,
+    /// When.
+    pub settled_at: Option<Timestamp>,
 }
 
 /// A person with all that is on record about them, opened. Holds personal data and does not print.
@@ -101,6 +133,10 @@ pub struct KnownPerson {
     pub name: Option<DisplayName>,
     /// Custom fields.
     pub fields: Option<Value>,
+    /// The newest change of address that was asked for.
+    pub change: Option<ChangeStanding>,
+    /// Addresses that they have left, the oldest first, with when.
+    pub former: Vec<(EmailAddress, Timestamp)>,
     /// Where they stand, by purpose.
     pub stances: Vec<Stance>,
     /// Entries of the "never mail" list under the address.
@@ -187,6 +223,8 @@ fn known(
         address: None,
         name: None,
         fields: None,
+        change: None,
+        former: Vec::new(),
         stances,
         suppressions: Vec::new(),
         purposes,
@@ -197,10 +235,25 @@ fn known(
         person.suppressions = tx.suppressions_among(scope, &fingerprints(keys, &opened))?;
         person.name = opened.name()?;
         person.fields = opened.fields()?;
+        person.change = tx.latest_change(scope, opened.row.id)?.map(|one| change(&opened, &one, now)).transpose()?;
+        for left in tx.former_addresses(&[(scope.controller(), opened.row.id)])? {
+            person.former.push((left_address(&opened, &left)?, left.left_at));
+        }
         person.address = Some(opened.address);
     }
     person.destinations = whereabouts(tx, scope, &person.row, &consents, &person.suppressions, now)?;
     Ok(person)
+}
+
+fn change(person: &Person, change: &AddressChange, now: Timestamp) -> Result<ChangeStanding, Error> {
+    let masked = change.open_at(now).then(|| new_address(person, change).map(|address| address.masked()));
+    Ok(ChangeStanding {
+        masked: masked.transpose()?,
+        asked_at: change.created_at,
+        ends_at: change.expires_at,
+        outcome: change.outcome,
+        settled_at: change.settled_at,
+    })
 }
 
 /// A person's history in order, after `after`, up to `limit` facts.

@@ -4,13 +4,15 @@
 
 use crate::crypto::ControllerKeys;
 use crate::domain::consent::{ConsentState, Standing};
+use crate::domain::email::EmailAddress;
 use crate::domain::gate::{GateInput, MailKind, Reason, SubjectFlags, gate};
 use crate::domain::ids::PurposeId;
 use crate::domain::purpose::{Channel, Purpose, PurposeKind};
+use crate::domain::suppression::SuppressionReason;
 use crate::domain::time::Timestamp;
 use crate::store::ReadTx;
 use crate::store::consents::Consent;
-use crate::store::suppressions::{Suppression, reason_for};
+use crate::store::suppressions::{EVERY_PURPOSE, Suppression, reason_for};
 
 use super::record::Person;
 use super::{Error, Rules};
@@ -46,7 +48,10 @@ pub fn judge(
         let input = GateInput {
             standing: &standing,
             flags: record.flags,
-            suppression: reason_for(record.suppressions, purpose.id),
+            suppression: match kind {
+                MailKind::AddressChange => covers_everything(record.suppressions),
+                MailKind::Confirmation | MailKind::Repermission => reason_for(record.suppressions, purpose.id),
+            },
             mail_corporate: purpose.mail_corporate,
             asked_recently: asked_at.is_some_and(|at| at.plus(rules.ask_cooldown) > now),
         };
@@ -68,7 +73,7 @@ pub fn judge(
 /// Whether the purpose is a ground for this kind of mail.
 fn decides(kind: MailKind, purpose: &Purpose) -> bool {
     match kind {
-        MailKind::Confirmation => true,
+        MailKind::Confirmation | MailKind::AddressChange => true,
         MailKind::Repermission => purpose.kind == PurposeKind::Marketing,
     }
 }
@@ -101,8 +106,50 @@ pub fn permitted(
     Ok(judge(kind, purposes, &record, now, rules))
 }
 
+/// Whether a new mailbox may be asked whether it is the person's, as of this transaction.
+pub fn may_ask_address(
+    tx: &mut ReadTx<'_>,
+    keys: &ControllerKeys,
+    person: &Person,
+    address: &EmailAddress,
+    now: Timestamp,
+    rules: &Rules,
+) -> Result<Result<(), Reason>, Error> {
+    let own = tx.suppressions_among(person.scope, &fingerprints(keys, person))?;
+    let new = tx.suppressions_among(person.scope, &fingerprints_of(keys, address))?;
+    let suppressions = on_either(own, new);
+    let record = OnRecord { flags: person.row.flags(), consents: &[], suppressions: &suppressions };
+    // The gate looks at no purpose of its own here; any one stands for them all.
+    let purposes: Vec<Purpose> = tx.purposes(person.scope)?.into_iter().take(1).collect();
+    Ok(judge(MailKind::AddressChange, &purposes, &record, now, rules).map(|_| ()))
+}
+
+/// What the "never mail" list holds against a change of address: what is there for the new one, and for the one in force
+/// but for what says something of that mailbox alone.
+pub(super) fn on_either(own: Vec<Suppression>, new: Vec<Suppression>) -> Vec<Suppression> {
+    own.into_iter().filter(|entry| !entry.reason.is_about_mailbox()).chain(new).collect()
+}
+
+/// Why nothing at all may be mailed to an address: an entry for every purpose, none of which the person has taken off the
+/// list again, or one that no sign-up of theirs would lift.
+fn covers_everything(entries: &[Suppression]) -> Option<SuppressionReason> {
+    let freed = |all: &Suppression| {
+        entries.iter().any(|own| own.fingerprint == all.fingerprint && own.lifted_at >= Some(all.created_at))
+    };
+    let covers = |entry: &&Suppression| {
+        let for_all = entry.purpose_id == EVERY_PURPOSE && !freed(entry);
+        entry.lifted_at.is_none() && (for_all || !entry.reason.lifted_by_fresh_opt_in())
+    };
+    entries.iter().find(covers).map(|entry| entry.reason)
+}
+
 /// Every fingerprint under which the person's address may be on the "never mail" list.
 pub(super) fn fingerprints(keys: &ControllerKeys, person: &Person) -> Vec<Vec<u8>> {
-    let candidates = keys.suppression_candidates(Channel::Email.name(), &person.address.match_key());
+    fingerprints_of(keys, &person.address)
+}
+
+/// Every fingerprint under which an address may be on the "never mail" list.
+pub(super) fn fingerprints_of(keys: &ControllerKeys, address: &EmailAddress) -> Vec<Vec<u8>> {
+    let candidates = keys.suppression_candidates(Channel::Email.name(), &address.match_key());
     candidates.iter().map(|fingerprint| fingerprint.to_vec()).collect()
 }

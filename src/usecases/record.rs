@@ -122,8 +122,13 @@ impl Person {
 
 /// See [`Person::route`].
 pub fn route_of(row: &Subject) -> Uuid {
+    route_of_key(&row.email_key)
+}
+
+/// The beginning of a fingerprint, where something has to be named by an id.
+pub(super) fn route_of_key(email_key: &[u8]) -> Uuid {
     let mut bytes = [0; 16];
-    for (byte, of_key) in bytes.iter_mut().zip(&row.email_key) {
+    for (byte, of_key) in bytes.iter_mut().zip(email_key) {
         *byte = *of_key;
     }
     Uuid::from_bytes(bytes)

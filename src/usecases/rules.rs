@@ -12,6 +12,8 @@ pub struct Rules {
     pub confirm_link_ttl: Duration,
     /// How long after that an unconfirmed person's details are kept (DO-03): 7 days.
     pub unconfirmed_purge_after: Duration,
+    /// How long the link works that asks a new mailbox about a change of address (DR-05): 7 days.
+    pub address_link_ttl: Duration,
     /// How long an answer link works at most; the round's deadline may end it earlier: 60 days.
     pub answer_link_max_ttl: Duration,
     /// How short a life a site may ask for such a link: 60 seconds.
@@ -88,6 +90,7 @@ impl Default for Rules {
         let days = |n: u64| Duration::from_secs(n * 86_400);
         Self {
             confirm_link_ttl: days(7),
+            address_link_ttl: days(7),
             unconfirmed_purge_after: days(7),
             answer_link_max_ttl: days(60),
             answer_link_min_ttl: Duration::from_secs(60),

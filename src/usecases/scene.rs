@@ -53,7 +53,7 @@ pub(super) fn scene_of(
     let wanted = link.purposes()?;
     let purposes = match link.action {
         LinkAction::Manage => tx.purposes(scope)?,
-        LinkAction::Confirm | LinkAction::Answer | LinkAction::Withdraw | LinkAction::NotMe => {
+        LinkAction::Confirm | LinkAction::Answer | LinkAction::Withdraw | LinkAction::NotMe | LinkAction::Move => {
             tx.purposes_in_order(scope, &wanted)?
         }
     };

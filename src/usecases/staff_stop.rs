@@ -12,6 +12,7 @@ use crate::domain::event::Method;
 use crate::domain::ids::{ControllerScope, PurposeId, SubjectId};
 use crate::domain::purpose::Purpose;
 use crate::domain::suppression::SuppressionReason;
+use crate::store::subjects::Subject;
 use crate::store::suppressions::{EVERY_PURPOSE, Suppression};
 use crate::store::{ReadTx, StoreError, WriteTx};
 
@@ -117,13 +118,23 @@ struct Work {
 impl Work {
     fn run(&self, tx: &mut WriteTx<'_>) -> Result<Stopped, Error> {
         let named = purposes_named(tx, self.scope, "purposes", &self.order.purposes)?;
-        let row = match (self.whom.lock(tx, self.scope, &self.keys)?, &self.whom) {
-            (Some(row), _) => row,
-            (None, Whom::Subject(_)) => return Err(StoreError::NotFound.into()),
-            (None, Whom::Address(address)) => return self.suppress(tx, address, named),
-        };
+        let rows = self.whom.lock_told(tx, self.scope, &self.keys)?;
+        match &self.whom {
+            Whom::Subject(_) if rows.is_empty() => return Err(StoreError::NotFound.into()),
+            Whom::Address(address) if rows.is_empty() => return self.suppress(tx, address, named),
+            Whom::Subject(_) | Whom::Address(_) => {}
+        }
+        let (mut first, reached) = (None, if named.is_empty() { tx.purposes(self.scope)? } else { named });
+        // Who is on record under the address first: the answer names them.
+        for row in rows {
+            let stopped = self.stop(tx, row, reached.clone())?;
+            first.get_or_insert(stopped);
+        }
+        first.ok_or_else(|| StoreError::NotFound.into())
+    }
+
+    fn stop(&self, tx: &mut WriteTx<'_>, row: Subject, reached: Vec<Purpose>) -> Result<Stopped, Error> {
         let person = Person::open(self.scope, &self.keys, row)?;
-        let reached = if named.is_empty() { tx.purposes(self.scope)? } else { named };
         let command = match self.reason {
             SuppressionReason::Objected => Command::Object,
             reason => Command::Withdraw { reason },

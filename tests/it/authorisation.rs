@@ -128,6 +128,7 @@ const TABLE: &[Line] = &[
     ("GET", "/v1/subjects/{id}/events", SUBJECTS, "", 200),
     ("GET", "/v1/subjects/{id}/mails", SUBJECTS, "", 200),
     ("GET", "/v1/subjects/{id}/past", SUBJECTS, "at=2026-01-01", 200),
+    ("POST", "/v1/subjects/{id}/address", SUBJECTS, "{}", 400),
     ("POST", "/v1/subjects/{id}/stop", SUBJECTS, "{}", 200),
     ("GET", "/v1/suppressions", EXPORTS, "", 200),
     ("POST", "/v1/suppressions", SUBJECTS, "{}", 400),

@@ -6,6 +6,7 @@
 #[macro_use]
 mod support;
 
+mod address;
 mod authorisation;
 mod campaigns;
 mod cli;

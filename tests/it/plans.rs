@@ -172,7 +172,7 @@ fn filler(app: &TestApp, shop: &Shop, newsletter: &str) -> String {
          INSERT INTO mails SELECT {c}, {any}, 2, id, {round}, NULL, {sender}, {notice}, '[]', 4, 0, NULL, NULL, '250', NULL, NULL, {now}, {now} FROM subjects;
          INSERT INTO outbox SELECT {c}, 1, {any}, 5, 1, {later}, 0, {now}, 0, 0, NULL, {now} FROM {series};
          INSERT INTO outbox SELECT {c}, 2, {any}, 1, 1, {later}, 0, {now}, 0, 0, NULL, {now} FROM {series};
-         INSERT INTO destination_states SELECT {c}, id, '{LIST}', true, false, {any}, {now}, NULL, NULL FROM subjects;
+         INSERT INTO destination_states SELECT {c}, id, '{LIST}', true, false, {any}, {now}, NULL, NULL, NULL FROM subjects;
          INSERT INTO idempotency_keys SELECT {c}, {any}, {bytes}, {bytes}, {bytes}, 1, {lately} FROM {series};
          INSERT INTO mailbox_caps SELECT {bytes}, {today}, 1 FROM {series};"
     )

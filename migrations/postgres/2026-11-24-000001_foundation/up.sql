@@ -163,6 +163,32 @@ CREATE TABLE subjects (
     UNIQUE (controller_id, email_key)
 );
 
+CREATE TABLE address_changes ( -- asked for, and not in force before the new mailbox says so (DR-05)
+    controller_id UUID NOT NULL REFERENCES controllers (id),
+    id UUID NOT NULL, -- of the link that the new mailbox gets
+    subject_id UUID NOT NULL,
+    mail_id UUID NOT NULL, -- that brings the link
+    email BYTEA NOT NULL, -- the new address, sealed; empty once settled
+    created_at BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL,
+    settled_at BIGINT,
+    outcome SMALLINT,
+    PRIMARY KEY (controller_id, id),
+    FOREIGN KEY (controller_id, subject_id) REFERENCES subjects (controller_id, id)
+);
+CREATE INDEX address_changes_of_subject ON address_changes (controller_id, subject_id, id);
+
+CREATE TABLE former_addresses ( -- left for another: a stop told for one still reaches its person, a start never does
+    controller_id UUID NOT NULL REFERENCES controllers (id),
+    email_key BYTEA NOT NULL, -- keyed fingerprint
+    subject_id UUID NOT NULL,
+    email BYTEA NOT NULL, -- sealed
+    left_at BIGINT NOT NULL,
+    PRIMARY KEY (controller_id, email_key, subject_id),
+    FOREIGN KEY (controller_id, subject_id) REFERENCES subjects (controller_id, id)
+);
+CREATE INDEX former_addresses_of_subject ON former_addresses (controller_id, subject_id);
+
 CREATE TABLE consents ( -- where each person stands towards each purpose
     controller_id UUID NOT NULL,
     subject_id UUID NOT NULL,
@@ -180,7 +206,7 @@ CREATE TABLE consents ( -- where each person stands towards each purpose
     asked_at BIGINT, -- last re-permission mail (RP-07)
     notice_id UUID, -- shown at the last act
     policy_version_id UUID,
-    event_id UUID NOT NULL, -- the event that led here
+    event_id UUID NOT NULL, -- the newest event: the one that led here, or a change of address since
     changed_at BIGINT NOT NULL,
     unconfirmed_since BIGINT, -- nothing but an unconfirmed request is known; null once seen (DO-03)
     PRIMARY KEY (controller_id, subject_id, purpose_id),
@@ -508,6 +534,7 @@ CREATE TABLE destination_states ( -- what we last brought about there
     synced_at BIGINT NOT NULL,
     row_mark BYTEA, -- of what was written there last, keyed by the person's key; none: not known
     last_error TEXT,
+    stands_as BYTEA, -- sealed JSON: other addresses under which the person may stand there since the address changed
     PRIMARY KEY (controller_id, subject_id, list_id)
 );
 CREATE INDEX destination_states_on_list ON destination_states (controller_id, list_id, subject_id);

@@ -27,6 +27,8 @@ DROP TABLE links;
 DROP TABLE suppressions;
 DROP TABLE consent_events;
 DROP TABLE consents;
+DROP TABLE former_addresses;
+DROP TABLE address_changes;
 DROP TABLE subjects;
 DROP TABLE forms;
 DROP TABLE senders;

@@ -1,5 +1,6 @@
 //! `/v1`: JSON for sites and marketers. One file per noun; each handler names the right it needs in its arguments.
 
+pub mod addresses;
 pub mod campaign_links;
 pub mod campaign_results;
 pub mod campaigns;

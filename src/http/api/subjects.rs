@@ -25,6 +25,8 @@ use crate::usecases::staff_stop::{StopOrder, Stopped, stop_subject};
 use crate::usecases::whereabouts::{OnList, Whereabouts};
 use crate::usecases::{Error, Services};
 
+use super::addresses::{AddressChangeView, FormerAddressView};
+
 /// Whom to look for.
 #[derive(Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -60,6 +62,10 @@ pub struct SubjectView {
     pub erased_at: Option<String>,
     /// Known since.
     pub created_at: String,
+    /// The newest change of address that was asked for, if one was.
+    pub address_change: Option<AddressChangeView>,
+    /// Addresses that the person has left, the oldest first: a stop told for one still counts.
+    pub former_addresses: Vec<FormerAddressView>,
     /// Where the person stands, by purpose.
     pub purposes: Vec<StanceView>,
     /// Why the address is on the "never mail" list.
@@ -259,6 +265,8 @@ impl From<KnownPerson> for SubjectView {
             undeliverable: person.row.undeliverable,
             erased_at: text(person.row.erased_at),
             created_at: person.row.created_at.to_string(),
+            address_change: person.change.map(AddressChangeView::from),
+            former_addresses: person.former.iter().map(FormerAddressView::of).collect(),
             purposes: person.stances.into_iter().map(StanceView::from).collect(),
             suppressions: suppressions.collect(),
             destinations: destinations.collect(),

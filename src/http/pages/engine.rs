@@ -15,7 +15,7 @@ use super::texts;
 use crate::domain::time::Timestamp;
 
 /// Every template, by name.
-pub(super) const TEMPLATES: [(&str, &str); 24] = [
+pub(super) const TEMPLATES: [(&str, &str); 26] = [
     ("answer.html", include_str!("templates/answer.html")),
     ("base.html", include_str!("templates/base.html")),
     ("confirm.html", include_str!("templates/confirm.html")),
@@ -26,6 +26,8 @@ pub(super) const TEMPLATES: [(&str, &str); 24] = [
     ("message.html", include_str!("templates/message.html")),
     ("connect.html", include_str!("templates/connect.html")),
     ("no_preferences.html", include_str!("templates/no_preferences.html")),
+    ("move.html", include_str!("templates/move.html")),
+    ("move_done.html", include_str!("templates/move_done.html")),
     ("not_me.html", include_str!("templates/not_me.html")),
     ("not_me_done.html", include_str!("templates/not_me_done.html")),
     ("part_change.html", include_str!("templates/part_change.html")),

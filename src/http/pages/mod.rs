@@ -15,6 +15,7 @@ mod answer;
 mod connect;
 mod engine;
 mod form;
+mod moving;
 mod parts;
 mod policy;
 mod preferences;
@@ -30,6 +31,7 @@ mod trouble;
 pub use answer::{AnswerPage, ConfirmPage, DecidedPage, render_answer, render_confirm, render_decided};
 pub use connect::{ConnectPage, ConnectionNews, render_connect};
 pub use form::{FormDonePage, FormPage, render_form, render_form_done};
+pub use moving::{MoveDonePage, MovePage, Moved, render_move, render_move_done};
 pub use parts::{Frame, Held, Href, Notice, Outcome, PolicyLink, Problem, Question, Recorded};
 pub use policy::{PolicyPage, Sanitised, render_policy};
 pub use preferences::{

@@ -144,6 +144,8 @@ pub enum Problem {
     NameInvalid,
     /// Neither yes nor no was chosen for this purpose (by its short name).
     ChoiceMissing(String),
+    /// Neither yes nor no was chosen, on a page with one question.
+    AnswerMissing,
     /// It was sent faster than people read, or looked made by a machine (LK-05).
     Again,
     /// The page had been open for too long (LK-04).
@@ -157,6 +159,7 @@ impl Problem {
             Self::EmailInvalid => "problem_email_invalid",
             Self::NameInvalid => "problem_name_invalid",
             Self::ChoiceMissing(_) => "problem_choice_missing",
+            Self::AnswerMissing => "problem_choice_here",
             Self::Again => "problem_again",
             Self::Stale => "problem_stale",
         }
@@ -168,6 +171,7 @@ impl Problem {
             Self::EmailMissing | Self::EmailInvalid => "email".to_owned(),
             Self::NameInvalid => "name".to_owned(),
             Self::ChoiceMissing(slug) => format!("choice-{slug}"),
+            Self::AnswerMissing => "choice".to_owned(),
             Self::Again | Self::Stale => String::new(),
         }
     }

@@ -268,6 +268,35 @@ impl WithdrawnPage {
     }
 }
 
+impl MovePage {
+    pub(crate) fn samples() -> Vec<Self> {
+        let [english, german, hostile] = frames();
+        let of = |frame: &Frame, problems: Vec<Problem>| Self {
+            frame: frame.clone(),
+            old: "j•••@e•••.org".into(),
+            new: "<•••@e•••.example".into(),
+            asked_at: at("2026-11-23T10:38:00Z"),
+            nonce: "n\"once".into(),
+            problems,
+        };
+        vec![
+            of(&english, vec![]),
+            of(&german, vec![]),
+            of(&hostile, vec![Problem::Stale]),
+            of(&english, vec![Problem::AnswerMissing]),
+            of(&german, vec![Problem::Again]),
+        ]
+    }
+}
+
+impl MoveDonePage {
+    pub(crate) fn samples() -> Vec<Self> {
+        let all = [Moved::Yes, Moved::No, Moved::NotPossible, Moved::Expired, Moved::Over];
+        let of = |frame: Frame| all.map(|moved| Self { frame: frame.clone(), moved });
+        frames().into_iter().flat_map(of).collect()
+    }
+}
+
 impl NotMePage {
     pub(crate) fn samples() -> Vec<Self> {
         let [english, german, hostile] = frames();

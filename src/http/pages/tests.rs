@@ -32,6 +32,8 @@ fn pages() -> Vec<(String, String)> {
     all(&mut pages, "connect.html", &ConnectPage::samples(), render_connect);
     all(&mut pages, "preferences.html", &PreferencesPage::samples(), render_preferences);
     all(&mut pages, "no_preferences.html", &NoPreferencesPage::samples(), render_no_preferences);
+    all(&mut pages, "move.html", &MovePage::samples(), render_move);
+    all(&mut pages, "move_done.html", &MoveDonePage::samples(), render_move_done);
     all(&mut pages, "not_me.html", &NotMePage::samples(), render_not_me);
     all(&mut pages, "not_me_done.html", &NotMeDonePage::samples(), render_not_me_done);
     all(&mut pages, "link_problem.html", &LinkProblemPage::samples(), render_link_problem);
@@ -114,6 +116,7 @@ fn the_first_form_is_the_answer_form() {
             }
             Some("answer") => &["name=\"name\"", "name=\"nonce\"", "name=\"website\"", "name=\"choice."],
             Some("confirm") => &["name=\"nonce\"", "name=\"website\"", "name=\"choice."],
+            Some("move") => &["name=\"nonce\"", "name=\"website\"", "name=\"choice\""],
             Some("withdraw") => &["name=\"stop\" value=\"this\""],
             Some("preferences") if form.is_some() => &["name=\"purpose\" value=\""],
             Some("not_me" | "connect") => &[],
@@ -154,7 +157,7 @@ fn yes_and_no_are_alike() {
 fn results_are_announced_and_problems_are_linked() {
     for (name, page) in pages() {
         match name.split('-').next() {
-            Some("form" | "answer" | "confirm") => {
+            Some("form" | "answer" | "confirm" | "move") => {
                 assert_eq!(page.contains("role=\"alert\""), page.contains("class=\"problems\""), "{name}");
                 assert_eq!(
                     page.matches("aria-describedby").count(),

@@ -183,7 +183,7 @@ fn ask(services: &Services, question: &Question, name: &str, problems: Vec<PageP
             nonce: seal,
             problems,
         }),
-        LinkAction::Answer | LinkAction::Withdraw | LinkAction::NotMe | LinkAction::Manage => {
+        LinkAction::Answer | LinkAction::Withdraw | LinkAction::NotMe | LinkAction::Manage | LinkAction::Move => {
             render_answer(&AnswerPage {
                 frame: frame(question),
                 notice,

@@ -5,6 +5,7 @@ pub mod answers;
 pub mod assets;
 pub mod forms;
 pub mod hooks;
+pub mod moves;
 pub mod oauth;
 pub mod policy;
 pub mod preferences;

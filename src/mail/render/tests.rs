@@ -17,7 +17,8 @@ fn confirmations() -> Vec<Rendered> {
 
 #[test]
 fn every_layout_renders_with_every_sample() {
-    let mails = [("repermission", default_mails()), ("confirmation", confirmations())];
+    let changes = AddressChangeContext::samples().iter().map(|mail| address_change(mail).unwrap()).collect();
+    let mails = [("repermission", default_mails()), ("confirmation", confirmations()), ("address change", changes)];
     for (kind, mails) in mails {
         for (number, mail) in mails.iter().enumerate() {
             for bad in ["<script>", "<b>[x]", "<Sons>", "{{", "{%", "<img", "src=", "\u{202e}"] {
@@ -123,7 +124,7 @@ fn undefined_values_and_endless_work_fail() {
             .render_str("{% for i in range(99999) %}{% for j in range(99999) %}x{% endfor %}{% endfor %}", ())
             .is_err()
     );
-    assert_eq!(LAYOUTS.templates().count(), 5);
+    assert_eq!(LAYOUTS.templates().count(), 7);
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! The tables, in the common subset of both engines. Written by hand after the twin migrations; every column is selected
 //! once after each migration.
 
+mod addresses;
 mod house;
 mod people;
 
+pub use addresses::*;
 pub use house::*;
 pub use people::*;
 
@@ -21,6 +23,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     senders,
     forms,
     subjects,
+    address_changes,
+    former_addresses,
     consents,
     consent_events,
     suppressions,

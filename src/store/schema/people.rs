@@ -345,6 +345,7 @@ diesel::table! {
         synced_at -> BigInt,
         row_mark -> Nullable<Binary>,
         last_error -> Nullable<Text>,
+        stands_as -> Nullable<Binary>,
     }
 }
 

@@ -177,7 +177,7 @@ impl Stop {
             LinkAction::Withdraw | LinkAction::Manage => {
                 Occasion { evidence, ..Occasion::plain(self.now, self.wanted.method, source_of(link)) }
             }
-            action @ (LinkAction::NotMe | LinkAction::Confirm | LinkAction::Answer) => {
+            action @ (LinkAction::NotMe | LinkAction::Confirm | LinkAction::Answer | LinkAction::Move) => {
                 super::occasion_of(self.now, action, link, scene, evidence)
             }
         }

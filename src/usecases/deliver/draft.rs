@@ -8,12 +8,14 @@ use std::sync::Arc;
 
 use crate::crypto::ControllerKeys;
 use crate::domain::basis::BasisKind;
-use crate::domain::ids::{ControllerId, ControllerScope, MailId, PurposeId, SubjectId};
+use crate::domain::email::EmailAddress;
+use crate::domain::gate::MailKind;
+use crate::domain::ids::{ControllerId, ControllerScope, LinkId, MailId, PurposeId, SubjectId};
 use crate::domain::purpose::Purpose;
 use crate::domain::time::Timestamp;
 use crate::links::SigningKey;
 use crate::mail::Envelope;
-use crate::store::ReadTx;
+use crate::store::addresses::AddressChange;
 use crate::store::campaigns::Campaign;
 use crate::store::consents::Consent;
 use crate::store::controllers::Controller;
@@ -23,8 +25,10 @@ use crate::store::outbox::Task;
 use crate::store::policies::{Notice, PolicyVersion};
 use crate::store::sites::Sender;
 use crate::store::suppressions::Suppression;
+use crate::store::{ReadTx, StoreError};
 
-use super::super::permission::{OnRecord, fingerprints, judge};
+use super::super::address::new_address;
+use super::super::permission::{OnRecord, fingerprints, fingerprints_of, judge, on_either};
 use super::super::record::Person;
 use super::super::{Error, Services};
 use super::common::Common;
@@ -34,8 +38,12 @@ use render::{Casts, render};
 pub struct Draft {
     pub(super) keys: Arc<ControllerKeys>,
     pub(super) person: Person,
+    /// Where it goes: the person's address, or the one that they may change to.
+    pub(super) to: EmailAddress,
     /// Under which the person may be on the "never mail" list.
     pub(super) fingerprints: Vec<Vec<u8>>,
+    /// Under which the new address may be, for a mail that asks it.
+    pub(super) new_fingerprints: Vec<Vec<u8>>,
     pub(super) envelope: Envelope,
     pub(super) bytes: Vec<u8>,
     pub(super) sealed: Vec<u8>,
@@ -67,6 +75,7 @@ pub type Drafted = (Task, Result<Option<Arc<Draft>>, Error>);
 struct Material {
     mail: Mail,
     person: Person,
+    change: Option<Change>,
     fingerprints: Vec<Vec<u8>>,
     controller: Arc<Controller>,
     sender: Arc<Sender>,
@@ -76,6 +85,14 @@ struct Material {
     asked: Vec<PurposeId>,
     campaign: Option<Arc<Campaign>>,
     basis: Option<(BasisKind, Option<Timestamp>)>,
+}
+
+/// The change of address that a mail asks about.
+struct Change {
+    id: LinkId,
+    address: EmailAddress,
+    fingerprints: Vec<Vec<u8>>,
+    expires_at: Timestamp,
 }
 
 /// The keys of one controller.
@@ -124,6 +141,7 @@ struct Batch {
     people: HashMap<(ControllerId, SubjectId), Person>,
     consents: HashMap<(ControllerId, SubjectId), Vec<Consent>>,
     listed: HashMap<(ControllerId, Vec<u8>), Vec<Suppression>>,
+    changes: HashMap<(ControllerId, MailId), Change>,
 }
 
 impl Batch {
@@ -143,6 +161,17 @@ impl Batch {
             wanted.extend(fingerprints(&opened.keys, &person).into_iter().map(|f| (scope.controller(), f)));
             people.insert((scope.controller(), person.row.id), person);
         }
+        let mut changes = HashMap::new();
+        for change in Self::changes(tx, mails.values())? {
+            let whose = (change.controller_id, change.subject_id);
+            let (Some(person), mail) = (people.get(&whose), (change.controller_id, change.mail_id)) else { continue };
+            let Some(opened) = opened.get(&ControllerScope::granted(change.controller_id)) else { continue };
+            let address = new_address(person, &change)?;
+            let marks = fingerprints_of(&opened.keys, &address);
+            wanted.extend(marks.iter().map(|mark| (change.controller_id, mark.clone())));
+            let change = Change { id: change.id, address, fingerprints: marks, expires_at: change.expires_at };
+            changes.insert(mail, change);
+        }
         let mut consents: HashMap<_, Vec<Consent>> = HashMap::new();
         for consent in tx.consents_of_all(&ids)? {
             consents.entry((consent.controller_id, consent.subject_id)).or_default().push(consent);
@@ -151,7 +180,17 @@ impl Batch {
         for entry in tx.suppressions_under(&wanted)? {
             listed.entry((entry.controller_id, entry.fingerprint.clone())).or_default().push(entry);
         }
-        Ok(Self { mails, people, consents, listed })
+        Ok(Self { mails, people, consents, listed, changes })
+    }
+
+    /// The changes of address that mails ask about.
+    fn changes<'m>(
+        tx: &mut ReadTx<'_>,
+        mails: impl Iterator<Item = &'m Mail>,
+    ) -> Result<Vec<AddressChange>, StoreError> {
+        let asking = mails.filter(|mail| mail.kind == MailKind::AddressChange);
+        let people: Vec<_> = asking.map(|mail| (mail.controller_id, mail.subject_id)).collect();
+        tx.unsettled_changes(&people)
     }
 
     fn materials(
@@ -193,10 +232,16 @@ impl Batch {
         let consents = self.consents.get(&who).unwrap_or(&nothing);
         let fingerprints = fingerprints(keys, &person);
         let under = |f: &Vec<u8>| self.listed.get(&(scope.controller(), f.clone())).cloned().unwrap_or_default();
-        let suppressions: Vec<Suppression> = fingerprints.iter().flat_map(under).collect();
+        let mut suppressions: Vec<Suppression> = fingerprints.iter().flat_map(under).collect();
+        let change = self.changes.remove(&(mail.controller_id, mail.id));
+        if let Some(change) = &change {
+            suppressions = on_either(suppressions, change.fingerprints.iter().flat_map(under).collect());
+        }
         let record = OnRecord { flags: person.row.flags(), consents, suppressions: &suppressions };
         // A mail that will not go out now is not rendered in vain; the hand-over says why.
-        let held = campaign.as_ref().is_some_and(|round| !round.status.sends() || round.deadline <= now);
+        let nothing_to_ask = mail.kind == MailKind::AddressChange && change.is_none();
+        let held =
+            nothing_to_ask || campaign.as_ref().is_some_and(|round| !round.status.sends() || round.deadline <= now);
         let asked = match held && mail.frozen.is_none() {
             true => Vec::new(),
             false => judge(mail.kind, &purposes, &record, now, rules).unwrap_or_default(),
@@ -214,6 +259,7 @@ impl Batch {
         Ok(Some(Material {
             mail,
             person,
+            change,
             fingerprints,
             controller,
             sender,
@@ -235,7 +281,8 @@ fn make(
     smtputf8: bool,
 ) -> Result<Draft, Error> {
     let mail = &material.mail;
-    let to = material.person.address.as_sent();
+    let address = material.change.as_ref().map_or(&material.person.address, |change| &change.address).clone();
+    let to = address.as_sent();
     let envelope = Envelope::parse(&material.sender.address, &to)
         .map_err(|error| Error::Internal(format!("an address does not fit: {error}")))?;
     let (bytes, sealed, links) = match &mail.frozen {
@@ -254,7 +301,9 @@ fn make(
     Ok(Draft {
         keys: Arc::clone(&opened.keys),
         person: material.person,
+        to: address,
         fingerprints: material.fingerprints,
+        new_fingerprints: material.change.map(|change| change.fingerprints).unwrap_or_default(),
         envelope,
         bytes,
         sealed,

@@ -5,7 +5,7 @@ mod caps;
 mod links;
 mod throttle;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -24,7 +24,7 @@ use crate::store::subjects::Subject;
 use crate::store::suppressions::Suppression;
 use crate::store::{Outcomes, WriteTx};
 
-use super::super::permission::{OnRecord, judge};
+use super::super::permission::{OnRecord, judge, on_either};
 use super::super::{Error, Services};
 use super::{Draft, HandOver, Pace, Ready, cancel};
 use caps::Caps;
@@ -47,7 +47,9 @@ struct OnHand {
     claims: HashMap<(ControllerId, TaskId), Task>,
     mails: HashMap<(ControllerId, MailId), Mail>,
     consents: HashMap<(ControllerId, SubjectId), Vec<Consent>>,
-    listed: HashMap<(ControllerId, SubjectId), Vec<Suppression>>,
+    listed: HashMap<(ControllerId, Vec<u8>), Vec<Suppression>>,
+    /// Changes of address that can still be confirmed, by the mail that asks.
+    changes: HashSet<(ControllerId, MailId)>,
     rounds: HashMap<(ControllerId, CampaignId), Campaign>,
 }
 
@@ -141,19 +143,22 @@ impl OnHand {
         for consent in tx.consents_of_all(&ids)? {
             consents.entry((consent.controller_id, consent.subject_id)).or_default().push(consent);
         }
-        let mut whose = HashMap::new();
-        for handing in all {
-            for fingerprint in &handing.draft.fingerprints {
-                whose.insert((handing.task.controller_id, fingerprint.clone()), person_of(handing));
-            }
-        }
+        let marks = |handing: &&Handing| {
+            let (controller, draft) = (handing.task.controller_id, &handing.draft);
+            let all = draft.fingerprints.iter().chain(&draft.new_fingerprints).cloned();
+            all.map(move |mark| (controller, mark)).collect::<Vec<_>>()
+        };
+        let wanted: HashSet<_> = all.iter().flat_map(marks).collect();
         let mut listed: HashMap<_, Vec<Suppression>> = HashMap::new();
-        let wanted: Vec<_> = whose.keys().cloned().collect();
-        for entry in tx.suppressions_under(&wanted)? {
-            if let Some(person) = whose.get(&(entry.controller_id, entry.fingerprint.clone())) {
-                listed.entry(*person).or_default().push(entry);
-            }
+        for entry in tx.suppressions_under(&wanted.into_iter().collect::<Vec<_>>())? {
+            listed.entry((entry.controller_id, entry.fingerprint.clone())).or_default().push(entry);
         }
+        let asking = mails.values().filter(|mail| mail.kind == MailKind::AddressChange);
+        let asking: Vec<_> = asking.map(|mail| (mail.controller_id, mail.subject_id)).collect();
+        let now = all.first().map(|handing| handing.services.clock.now());
+        let open =
+            tx.unsettled_changes(&asking)?.into_iter().filter(|change| now.is_some_and(|now| change.open_at(now)));
+        let changes = open.map(|change| (change.controller_id, change.mail_id)).collect();
         let mut rounds = HashMap::new();
         for mail in mails.values() {
             if let Some(id) = mail.campaign_id
@@ -164,7 +169,18 @@ impl OnHand {
             }
         }
         let claims = held.into_iter().map(|task| ((task.controller_id, task.reference), task)).collect();
-        Ok(Self { people, claims, mails, consents, listed, rounds })
+        Ok(Self { people, claims, mails, consents, listed, changes, rounds })
+    }
+
+    /// What the "never mail" list holds against a mail.
+    fn suppressions(&self, handing: &Handing) -> Vec<Suppression> {
+        let controller = handing.task.controller_id;
+        let under = |mark: &Vec<u8>| self.listed.get(&(controller, mark.clone())).cloned().unwrap_or_default();
+        let own: Vec<Suppression> = handing.draft.fingerprints.iter().flat_map(under).collect();
+        match handing.draft.new_fingerprints.is_empty() {
+            true => own,
+            false => on_either(own, handing.draft.new_fingerprints.iter().flat_map(under).collect()),
+        }
     }
 }
 
@@ -184,6 +200,17 @@ impl Handing {
         let Some(row) = on_hand.people.get(&person_id).filter(|row| row.erased_at.is_none()) else {
             return Ok(self.cancelled(write, mail, Reason::Erased));
         };
+        if row.email_key != self.draft.person.row.email_key {
+            // The person has moved since the draft: nothing goes to a mailbox that they have left (DR-05).
+            if mail.frozen.is_some() {
+                return Ok(self.cancelled(write, mail, Reason::AddressLeft));
+            }
+            write.postponed.push((self.task.clone(), now));
+            return Ok(Judged::Over(HandOver::Postponed));
+        }
+        if mail.kind == MailKind::AddressChange && !on_hand.changes.contains(&(controller, mail.id)) {
+            return Ok(self.cancelled(write, mail, Reason::ChangeOver));
+        }
         if let Some(id) = mail.campaign_id {
             let round = on_hand.rounds.get(&(controller, id));
             let round = round.ok_or_else(|| Error::Internal("a mail of a round that is not there".into()))?;
@@ -205,11 +232,11 @@ impl Handing {
                 return Ok(Judged::Over(HandOver::Held));
             }
         }
-        let nothing = (Vec::new(), Vec::new());
+        let (nothing, suppressions) = (Vec::new(), on_hand.suppressions(self));
         let record = OnRecord {
             flags: row.flags(),
-            consents: on_hand.consents.get(&person_id).unwrap_or(&nothing.0),
-            suppressions: on_hand.listed.get(&person_id).unwrap_or(&nothing.1),
+            consents: on_hand.consents.get(&person_id).unwrap_or(&nothing),
+            suppressions: &suppressions,
         };
         let rules = &self.services.rules;
         let allowed = match judge(mail.kind, &self.draft.purposes, &record, now, rules) {
@@ -303,7 +330,7 @@ impl ToWrite {
 /// Whether a mail of this kind is capped at all (DO-06).
 const fn is_capped(kind: MailKind) -> bool {
     match kind {
-        MailKind::Confirmation => true,
+        MailKind::Confirmation | MailKind::AddressChange => true,
         MailKind::Repermission => false,
     }
 }

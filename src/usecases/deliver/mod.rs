@@ -22,9 +22,10 @@ pub use settle::{Attempted, GiveUp, Told, settle};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::domain::address::ChangeOutcome;
 use crate::domain::campaign::MemberStatus;
-use crate::domain::gate::Reason;
-use crate::domain::ids::MailId;
+use crate::domain::gate::{MailKind, Reason};
+use crate::domain::ids::{ControllerScope, MailId};
 use crate::domain::throttle::BucketKind;
 use crate::domain::time::Timestamp;
 use crate::mail::Envelope;
@@ -122,7 +123,19 @@ fn cancel(tx: &mut WriteTx<'_>, task: &Task, mail: &Mail, reason: Reason, now: T
     if let Some(campaign) = mail.campaign_id {
         tx.set_member_status(scope, campaign, mail.subject_id, MemberStatus::Excluded, Some(reason))?;
     }
+    if mail.kind == MailKind::AddressChange {
+        end_change(tx, mail, ChangeOutcome::NotSent, now)?;
+    }
     tx.finish(task, now)?;
+    Ok(())
+}
+
+/// Ends the change of address that a mail asks about, if nothing has.
+fn end_change(tx: &mut WriteTx<'_>, mail: &Mail, outcome: ChangeOutcome, now: Timestamp) -> Result<(), Error> {
+    let open = tx.unsettled_changes(&[(mail.controller_id, mail.subject_id)])?;
+    for change in open.iter().filter(|change| change.mail_id == mail.id) {
+        tx.settle_address_change(ControllerScope::granted(mail.controller_id), change.id, outcome, now)?;
+    }
     Ok(())
 }
 

@@ -1,11 +1,12 @@
 //! Settling: what an attempt came to, in one commit, and only while the claim is still ours.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use uuid::Uuid;
 
+use crate::domain::address::ChangeOutcome;
 use crate::domain::campaign::MemberStatus;
 use crate::domain::consent::Standing;
 use crate::domain::event::{EventKind, Method};
@@ -24,7 +25,7 @@ use crate::store::{Outcomes, WriteTx};
 
 use super::super::record::{Occasion, Person, entry, seal_event};
 use super::super::{Error, Services};
-use super::{Draft, Ready, cancel};
+use super::{Draft, Ready, cancel, end_change};
 
 /// What came of an attempt, in the terms of settling.
 #[derive(Debug, Clone)]
@@ -126,7 +127,7 @@ impl crate::store::Command for Ending {
         ids.dedup();
         // The people first, as everywhere, so that transactions lock in one order.
         let people = tx.lock_people(&ids)?.into_iter().filter(|row| row.erased_at.is_none());
-        let people: HashSet<_> = people.map(|row| (row.controller_id, row.id)).collect();
+        let people: HashMap<_, _> = people.map(|row| ((row.controller_id, row.id), row.email_key)).collect();
         let claims: Vec<&Task> = all.iter().map(|ending| &ending.told.task).collect();
         let held = tx.held_claims(TaskKind::Mail, &claims)?;
         let held: HashMap<_, _> = held.into_iter().map(|task| ((task.controller_id, task.reference), task)).collect();
@@ -138,12 +139,21 @@ impl crate::store::Command for Ending {
                 outcomes.push(Ok(None));
                 continue;
             };
-            let there = people.contains(&ending.person());
+            let there = people
+                .get(&ending.person())
+                .map(|email_key| Present { moved: *email_key != ending.draft().person.row.email_key });
             outcomes.push(Ok(Some(ending.conclude(&mut write, claim, there, now)?)));
         }
         write.all(tx, now)?;
         Ok(outcomes)
     }
+}
+
+/// A person who was not erased meanwhile.
+#[derive(Clone, Copy)]
+struct Present {
+    /// They are reached at another address by now.
+    moved: bool,
 }
 
 /// What a batch of ended attempts comes to.
@@ -156,6 +166,8 @@ struct Conclusions<'a> {
     members: HashMap<(ControllerScope, CampaignId, MemberStatus), Vec<SubjectId>>,
     asked: HashMap<String, Vec<(ControllerId, SubjectId)>>,
     dead: Vec<&'a Person>,
+    /// Mails that asked a new mailbox which does not exist.
+    changes: Vec<&'a Mail>,
     sheet: Sheet,
 }
 
@@ -174,6 +186,9 @@ impl Conclusions<'_> {
         }
         for (purposes, people) in self.asked {
             tx.note_asked_all(&people, &serde_json::from_str::<Vec<PurposeId>>(&purposes)?, now)?;
+        }
+        for mail in self.changes {
+            end_change(tx, mail, ChangeOutcome::Undeliverable, now)?;
         }
         for person in self.dead {
             tx.set_undeliverable(person.scope, person.row.id, true)?;
@@ -204,7 +219,7 @@ impl Ending {
         &'a self,
         write: &mut Conclusions<'a>,
         claim: &Task,
-        there: bool,
+        there: Option<Present>,
         now: Timestamp,
     ) -> Result<MailState, Error> {
         let (mail, Told { task, attempted, give_up, .. }) = (self.mail(), &self.told);
@@ -237,8 +252,8 @@ impl Ending {
                     let alike = (self.draft().person.scope, campaign, member_status(state));
                     write.members.entry(alike).or_default().push(mail.subject_id);
                 }
-                if there {
-                    self.mean(write, state, now)?;
+                if let Some(there) = there {
+                    self.mean(write, state, there, now)?;
                 }
                 Some(now)
             }
@@ -255,7 +270,13 @@ impl Ending {
     }
 
     /// What the end of a mail means for the person: asked, or a mailbox that does not exist.
-    fn mean<'a>(&'a self, write: &mut Conclusions<'a>, state: MailState, now: Timestamp) -> Result<(), Error> {
+    fn mean<'a>(
+        &'a self,
+        write: &mut Conclusions<'a>,
+        state: MailState,
+        there: Present,
+        now: Timestamp,
+    ) -> Result<(), Error> {
         let (mail, person) = (self.mail(), &self.draft().person);
         let source = mail.campaign_id.map_or_else(|| format!("mail:{}", mail.id), |id| format!("campaign:{id}"));
         let mut occasion = Occasion::plain(now, Method::Relay, Some(source));
@@ -263,7 +284,7 @@ impl Ending {
         let purposes = &self.draft().asked_by(mail)?;
         let event = match state {
             MailState::Accepted if mail.kind == MailKind::Repermission => Some(EventKind::Asked),
-            MailState::Bounced => Some(EventKind::Bounced),
+            MailState::Bounced if mail.kind != MailKind::AddressChange => Some(EventKind::Bounced),
             _ => None,
         };
         if let Some(kind) = event {
@@ -279,9 +300,15 @@ impl Ending {
         if state == MailState::Bounced && self.told.attempted.dead_mailbox {
             // ML-20: the mailbox is gone; a fresh confirmed opt-in shows that it lives again (SU-06).
             let (keys, reason) = (&self.draft().keys, SuppressionReason::HardBounce);
-            let entry = entry(keys, person.scope, &person.address, EVERY_PURPOSE, reason, &occasion);
+            let entry = entry(keys, person.scope, &self.draft().to, EVERY_PURPOSE, reason, &occasion);
             write.sheet.suppressions.push(entry);
-            write.dead.push(person);
+            // A mailbox that the person has left, or is not at yet, says nothing of theirs.
+            if mail.kind != MailKind::AddressChange && !there.moved {
+                write.dead.push(person);
+            }
+        }
+        if state == MailState::Bounced && mail.kind == MailKind::AddressChange {
+            write.changes.push(mail);
         }
         Ok(())
     }

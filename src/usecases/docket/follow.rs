@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use crate::domain::campaign::MemberStatus;
 use crate::domain::consent::Effect;
 use crate::domain::event::Method;
-use crate::domain::gate::Reason;
+use crate::domain::gate::{MailKind, Reason};
 use crate::domain::ids::{CampaignId, ControllerId, ControllerScope, MailId, PurposeId, SubjectId};
 use crate::domain::purpose::Channel;
 use crate::domain::suppression::SuppressionReason;
@@ -18,6 +18,8 @@ use crate::store::suppressions::{EVERY_PURPOSE, Suppression, reason_for};
 use crate::store::{ReadTx, WriteTx};
 
 use super::super::Error;
+use super::super::address::left_address;
+use super::super::permission::fingerprints_of;
 use super::super::record::{Occasion, entry};
 use super::super::sync::SYNC_LANE;
 use super::{Due, PersonKey, key_of};
@@ -30,6 +32,8 @@ pub(super) struct Follow {
     left: HashMap<(ControllerId, CampaignId), Vec<SubjectId>>,
     lifted: Vec<Suppression>,
     alive: HashMap<PersonKey, bool>,
+    /// Addresses whose mailboxes have just confirmed.
+    confirmed: Vec<(ControllerId, Vec<u8>)>,
 }
 
 impl Follow {
@@ -60,6 +64,8 @@ impl Follow {
                 Effect::LiftSuppression => follow.lift(&mut list, due),
             }
         }
+        let stopped: Vec<&Suppression> = list.added.values().filter(|entry| entry.lifted_at.is_none()).collect();
+        sheet.suppressions.extend(under_former_addresses(tx, due, newcomers, &stopped)?);
         sheet.suppressions.extend(list.added.into_values());
         follow.lifted.extend(list.lifted.into_values());
         Ok(follow)
@@ -80,7 +86,9 @@ impl Follow {
         let mut people: Vec<PersonKey> = stops.iter().map(|(person, _)| *person).collect();
         people.sort_unstable();
         people.dedup();
-        for mail in tx.waiting_mails(&people)? {
+        // Whether a new address is theirs is no matter of a purpose: the gate asks about that mail by itself.
+        let waiting = tx.waiting_mails(&people)?.into_iter().filter(|mail| mail.kind != MailKind::AddressChange);
+        for mail in waiting {
             let &[purpose] = &mail.purposes()?[..] else { continue };
             if stops.contains(&((mail.controller_id, mail.subject_id), purpose)) {
                 self.stopped.push((mail.controller_id, mail.id));
@@ -117,6 +125,7 @@ impl Follow {
         if due.person.row.undeliverable {
             self.alive.insert(key_of(due.person), true);
         }
+        self.confirmed.push((due.person.scope.controller(), due.person.row.email_key.clone()));
     }
 
     /// Writes the rest.
@@ -127,6 +136,7 @@ impl Follow {
         for ((controller, subject), alive) in &self.alive {
             tx.set_undeliverable(ControllerScope::granted(*controller), *subject, !alive)?;
         }
+        tx.forget_who_left(&self.confirmed)?;
         if let Some(now) = self.now {
             tx.cancel_mails(&self.stopped, Reason::OptedOut, now)?;
         }
@@ -138,6 +148,35 @@ impl Follow {
         }
         Ok(())
     }
+}
+
+/// What a person stops is stopped under each address that they have left as well (DR-05).
+fn under_former_addresses(
+    tx: &mut ReadTx<'_>,
+    due: &[Due<'_>],
+    newcomers: &HashSet<PersonKey>,
+    stopped: &[&Suppression],
+) -> Result<Vec<Suppression>, Error> {
+    let stops = |due: &&Due<'_>| matches!(due.effect, Effect::Suppress(_) | Effect::SuppressAll(_));
+    let mut people: Vec<PersonKey> =
+        due.iter().filter(stops).map(|due| key_of(due.person)).filter(|person| !newcomers.contains(person)).collect();
+    people.sort_unstable();
+    people.dedup();
+    if stopped.is_empty() || people.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut entries = Vec::new();
+    for former in tx.former_addresses(&people)? {
+        let whose = |due: &&Due<'_>| key_of(due.person) == (former.controller_id, former.subject_id);
+        let Some(due) = due.iter().filter(stops).find(whose) else { continue };
+        let address = left_address(due.person, &former)?;
+        let own = fingerprints_of(due.keys, &due.person.address);
+        for stop in stopped.iter().filter(|stop| own.contains(&stop.fingerprint) && !stop.reason.is_about_mailbox()) {
+            let occasion = Occasion::plain(stop.created_at, Method::Relay, stop.source.clone());
+            entries.push(entry(due.keys, due.person.scope, &address, stop.purpose_id, stop.reason, &occasion));
+        }
+    }
+    Ok(entries)
 }
 
 fn entry_key(entry: &Suppression) -> EntryKey {

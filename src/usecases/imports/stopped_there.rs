@@ -24,7 +24,7 @@ use crate::usecases::record_many::{Change, apply_batch};
 use crate::usecases::{Error, Services};
 
 use super::batch::{Job, NeverMail, Row};
-use super::stops::reason_to_write;
+use super::stops::{People, reason_to_write, told};
 
 /// How much earlier than what we note they may note the same call: it takes its time, and clocks differ.
 const EARLIER: Duration = Duration::from_secs(240);
@@ -52,7 +52,7 @@ pub(super) struct Stops {
 
 /// What is on record here about the people of a page.
 struct OnRecord {
-    people: HashMap<Vec<u8>, Person>,
+    people: People,
     /// The purposes that somebody has a standing for, each with the last yes.
     stood: HashMap<SubjectId, Vec<(PurposeId, Option<Timestamp>)>>,
     states: HashMap<SubjectId, Vec<DestinationState>>,
@@ -63,11 +63,8 @@ impl OnRecord {
         let scope = job.scope;
         let fingerprints: Vec<Vec<u8>> =
             stops.rows.iter().filter_map(Row::found).map(|found| found.email_key.clone()).collect();
-        let mut people: HashMap<Vec<u8>, Person> = HashMap::new();
-        for row in tx.lock_subjects_by_fingerprints(scope, &fingerprints)? {
-            people.insert(row.email_key.clone(), Person::open(scope, keys, row)?);
-        }
-        let ids: Vec<SubjectId> = people.values().map(|person| person.row.id).collect();
+        let people = told(tx, keys, scope, &fingerprints)?;
+        let ids: Vec<SubjectId> = people.values().flatten().map(|person| person.row.id).collect();
         // After the locks, so that what came in meanwhile is seen.
         let consents = tx.consents_among(scope, &ids, &job.every_purpose)?;
         let named: HashSet<PurposeId> = consents.iter().map(|consent| consent.purpose_id).collect();
@@ -131,7 +128,8 @@ impl Stops {
             let mut say = |outcome, detail: Option<&str>| {
                 report.push(job.report(row.line, None, outcome, detail.map(str::to_owned)));
             };
-            let person = on_record.people.get(&found.email_key);
+            let people = on_record.people.get(&found.email_key).map(Vec::as_slice).unwrap_or_default();
+            let person = people.first();
             if person.is_some_and(|person| on_record.is_ours(person, word, &self.list_id)) {
                 say(RowOutcome::EndedHere, Some("taken off there by this service; no stop of the person"));
                 continue;
@@ -149,7 +147,12 @@ impl Stops {
                     entries.push(entry(keys, job.scope, &found.row.email, *purpose, reason, &plain));
                 }
             }
-            if let Some(person) = person {
+            for person in people {
+                // A mailbox that somebody has left says nothing of theirs.
+                if word.reason == SuppressionReason::HardBounce && person.row.email_key != found.email_key {
+                    continue;
+                }
+                let freed = on_record.freed(person, word);
                 self.stop(tx, job, &on_record, person, word, &freed, row.line, &mut changes)?;
             }
             say(RowOutcome::StoppedThere, (entries.len() == before).then_some("was on the never-mail list already"));

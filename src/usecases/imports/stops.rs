@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use crate::crypto::ControllerKeys;
 use crate::domain::consent::Command;
 use crate::domain::event::Method;
-use crate::domain::ids::{PurposeId, SubjectId};
+use crate::domain::ids::{ControllerScope, PurposeId, SubjectId};
 use crate::domain::suppression::SuppressionReason;
 use crate::domain::time::Timestamp;
 use crate::store::WriteTx;
@@ -18,6 +18,23 @@ use crate::usecases::record_many::{Change, apply_batch};
 use crate::usecases::{Error, Services};
 
 use super::batch::{Found, Job, NeverMail, Row};
+
+/// Whom word of an address reaches, by its fingerprint: who is on record under it first, then who has left it (DR-05).
+pub(super) type People = HashMap<Vec<u8>, Vec<Person>>;
+
+/// Reads them, locked until the commit.
+pub(super) fn told(
+    tx: &mut WriteTx<'_>,
+    keys: &ControllerKeys,
+    scope: ControllerScope,
+    fingerprints: &[Vec<u8>],
+) -> Result<People, Error> {
+    let mut people = People::new();
+    for reached in tx.lock_people_told(scope, fingerprints)? {
+        people.entry(reached.told).or_default().push(Person::open(scope, keys, reached.row)?);
+    }
+    Ok(people)
+}
 
 /// Writes the batch and says what became of each row.
 pub(super) fn write(
@@ -32,10 +49,7 @@ pub(super) fn write(
     let addresses: Vec<(i32, &Found)> =
         rows.iter().filter_map(|row| row.found().map(|found| (row.line, found))).collect();
     let fingerprints: Vec<Vec<u8>> = addresses.iter().map(|(_, found)| found.email_key.clone()).collect();
-    let mut people: HashMap<Vec<u8>, Person> = HashMap::new();
-    for row in tx.lock_subjects_by_fingerprints(job.scope, &fingerprints)? {
-        people.insert(row.email_key.clone(), Person::open(job.scope, keys, row)?);
-    }
+    let people = told(tx, keys, job.scope, &fingerprints)?;
     let never = NeverMail::of(tx, job.scope, rows)?;
     stop_people(tx, services, keys, job, &addresses, &people, now)?;
     let plain = Occasion::plain(now, Method::DoNotMailList, Some(job.source.clone()));
@@ -49,7 +63,7 @@ pub(super) fn write(
             }
         }
         let detail = (entries.len() == before).then(|| "was on the never-mail list already".to_owned());
-        let subject = people.get(&found.email_key).map(|person| person.row.id);
+        let subject = people.get(&found.email_key).and_then(|people| people.first()).map(|person| person.row.id);
         report.push(job.report(line, subject, RowOutcome::OptOutRecorded, detail));
     }
     for piece in entries.chunks(1000) {
@@ -87,12 +101,12 @@ fn stop_people(
     keys: &ControllerKeys,
     job: &Job,
     addresses: &[(i32, &Found)],
-    people: &HashMap<Vec<u8>, Person>,
+    people: &People,
     now: Timestamp,
 ) -> Result<(), Error> {
     let whole = job.purposes.is_empty();
     let purposes = if whole { job.every_purpose.clone() } else { targets(job) };
-    let ids: Vec<SubjectId> = people.values().map(|person| person.row.id).collect();
+    let ids: Vec<SubjectId> = people.values().flatten().map(|person| person.row.id).collect();
     let mut stood: HashMap<SubjectId, Vec<PurposeId>> = HashMap::new();
     for consent in tx.consents_among(job.scope, &ids, &purposes)? {
         stood.entry(consent.subject_id).or_default().push(consent.purpose_id);
@@ -101,8 +115,9 @@ fn stop_people(
     let reason = if whole { SuppressionReason::Manual } else { SuppressionReason::Withdrawn };
     let mut changes: Vec<Change<'_>> = Vec::new();
     for (line, found) in addresses {
-        let Some(person) = people.get(&found.email_key) else { continue };
-        for purpose in stood.get(&person.row.id).into_iter().flatten() {
+        let reached = people.get(&found.email_key).into_iter().flatten();
+        let each = reached.flat_map(|person| stood.get(&person.row.id).into_iter().flatten().map(move |p| (person, p)));
+        for (person, purpose) in each {
             let occasion = Occasion {
                 evidence: Some(job.evidence.of_row(*line, &found.row.claimed, &[])),
                 ..Occasion::plain(now, Method::DoNotMailList, Some(job.source.clone()))

@@ -65,6 +65,7 @@ pub(super) fn sync_again(
                 synced_at: now,
                 row_mark: None,
                 last_error: Some(UNLIKE.to_owned()),
+                stands_as: None,
             });
         }
         let lane = if finding.kind.is_stop() { STOP_LANE } else { LANE };
@@ -106,6 +107,7 @@ pub(super) fn bring_back(
             synced_at: now,
             row_mark: None,
             last_error: Some(UNLIKE.to_owned()),
+            stands_as: None,
         });
         tasks.push(Task::new(scope, TaskKind::Sync, subject_id.uuid(), LANE, now, now));
     }

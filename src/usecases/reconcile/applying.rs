@@ -23,7 +23,7 @@ use super::super::Error;
 use super::super::sync::Visit;
 use super::super::webhook::{list as list_of, stops};
 use super::again::{LANE, bring_back, sync_again};
-use super::people::{Marks, People, found};
+use super::people::{Found, Marks, People, found};
 use super::reading::settled;
 use super::{Piece, Run};
 
@@ -116,8 +116,7 @@ impl Run<'_> {
         let marks: Vec<Marks> = cases.iter().map(|case| Marks::of(&self.keys, &case.match_key)).collect();
         let (list, cases) = (list.to_owned(), cases.to_vec());
         let look = move |tx: &mut ReadTx<'_>| {
-            let rows = found(tx, scope, &marks)?;
-            let known: HashMap<Vec<u8>, SubjectId> = rows.iter().map(|row| (row.email_key.clone(), row.id)).collect();
+            let Found { rows, known } = found(tx, scope, &marks, &list)?;
             let people = People::read(tx, scope, rows, &marks, &list, purposes.clone(), now)?;
             let how = cases.iter().zip(&marks).map(|(case, marks)| {
                 let subject = known.get(&marks.email).copied();
@@ -319,6 +318,7 @@ fn stop(keys: &crate::crypto::ControllerKeys, case: &Case) -> Option<stops::Stop
     };
     Some(stops::Stop {
         fingerprint: keys.email_fingerprint(&address.match_key()).to_vec(),
+        moved_to: None,
         address,
         reason,
         deleted: false,

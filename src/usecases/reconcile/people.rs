@@ -204,8 +204,31 @@ impl People {
     }
 }
 
-/// The people of these addresses that are on record, by fingerprint.
-pub fn found(tx: &mut ReadTx<'_>, scope: ControllerScope, marks: &[Marks]) -> Result<Vec<Subject>, Error> {
+/// People on record whose addresses were told.
+pub struct Found {
+    /// Each once.
+    pub rows: Vec<Subject>,
+    /// Who they are, by fingerprint of the address told.
+    pub known: HashMap<Vec<u8>, SubjectId>,
+}
+
+/// The people of these addresses that are on record. Whoever has moved and stands on this list under the address they left
+/// is known by that as well, until it is changed there (DR-05).
+pub fn found(tx: &mut ReadTx<'_>, scope: ControllerScope, marks: &[Marks], list_id: &str) -> Result<Found, Error> {
     let emails: Vec<Vec<u8>> = marks.iter().map(|marks| marks.email.clone()).collect();
-    Ok(tx.subjects_by_fingerprints(scope, &emails)?)
+    let (former, current): (Vec<_>, Vec<_>) =
+        tx.people_told(scope, &emails)?.into_iter().partition(|reached| reached.is_former());
+    let ids: Vec<SubjectId> = former.iter().map(|reached| reached.row.id).collect();
+    let states = if ids.is_empty() { Vec::new() } else { tx.destination_states_on(scope, &ids, list_id)? };
+    let moving: HashSet<SubjectId> =
+        states.into_iter().filter(|state| state.stands_as.is_some()).map(|state| state.subject_id).collect();
+    let mut found = Found { rows: Vec::new(), known: HashMap::new() };
+    let (mut seen, former) = (HashSet::new(), former.into_iter().filter(|one| moving.contains(&one.row.id)));
+    for reached in current.into_iter().chain(former) {
+        found.known.entry(reached.told).or_insert(reached.row.id);
+        if seen.insert(reached.row.id) {
+            found.rows.push(reached.row);
+        }
+    }
+    Ok(found)
 }

@@ -1,7 +1,5 @@
 //! Reading one page of what the provider has, and noting where it differs.
 
-use std::collections::HashMap;
-
 use crate::campaign_monitor::{
     Account, CallError, CustomField, Direction, ListState, OrderField, Page, PageRequest, Reason, Subscriber,
     SuppressionEntry, Zone, normalise_address,
@@ -19,7 +17,7 @@ use crate::store::{ReadTx, StoreError, WriteTx};
 use super::super::Error;
 use super::super::sync::{PREFERENCES, Rows, Visit, Wait};
 use super::details;
-use super::people::{Marks, People, found};
+use super::people::{Found, Marks, People, found};
 use super::place::{Place, Stage};
 use super::{Piece, Run, closed};
 
@@ -188,8 +186,7 @@ impl Run<'_> {
         let signer = self.services.keys.signer(scope).await?;
         let marks: Vec<Marks> = told.iter().map(|one| Marks::of(&keys, &one.match_key())).collect();
         let look = move |tx: &mut ReadTx<'_>| {
-            let rows = found(tx, scope, &marks)?;
-            let known: HashMap<Vec<u8>, SubjectId> = rows.iter().map(|row| (row.email_key.clone(), row.id)).collect();
+            let Found { rows, known } = found(tx, scope, &marks, &list)?;
             // Links are looked for where a list's fields are told, and carry them.
             let carries = details::has(&fields, PREFERENCES);
             let linked: Vec<SubjectId> = if carries { known.values().copied().collect() } else { Vec::new() };

@@ -17,6 +17,7 @@ use crate::store::links::Link;
 use crate::store::outbox::Task;
 
 use super::super::{Error, Services};
+use super::elsewhere;
 use super::outcome::{self, Hold, Trouble};
 use super::plan::{self, Plan, Step};
 use super::preferences::record;
@@ -179,6 +180,11 @@ impl<'a> Many<'a> {
             }
         };
         let account = client.account(&credentials);
+        let (batch, mut outcomes, failed) = self.leave_elsewhere(&account, batch).await;
+        if batch.is_empty() {
+            self.provider.report(destination.id, permit, failed, now_ms);
+            return Ok(outcomes);
+        }
         // What is about to be brought about is on disk before the call, so that a lost answer leaves a trace (section 7).
         let held = match self.confirm(&batch).await {
             Ok(held) => held,
@@ -189,8 +195,7 @@ impl<'a> Many<'a> {
             }
         };
         let (going, changed): (Vec<Add<'a>>, Vec<Add<'a>>) = batch.into_iter().partition(|add| held.contains(&add.at));
-        let mut outcomes: Vec<(usize, Result<Synced, Error>)> =
-            changed.iter().map(|add| (add.at, Ok(Synced::Waiting(Duration::ZERO)))).collect();
+        outcomes.extend(changed.iter().map(|add| (add.at, Ok(Synced::Waiting(Duration::ZERO)))));
         if going.is_empty() {
             self.provider.report(destination.id, permit, false, now_ms);
             return Ok(outcomes);
@@ -212,11 +217,36 @@ impl<'a> Many<'a> {
         let is_written = |add: &Add<'_>| imported.result_of(&add.row.email_address) == RowResult::Written;
         let (written, others): (Vec<Add<'a>>, Vec<Add<'a>>) = going.into_iter().partition(is_written);
         self.save(&written, written.iter().map(|add| self.state(add, false, None)).collect()).await?;
-        outcomes.extend(written.iter().map(|add| (add.at, Ok(Synced::Done))));
+        for add in &written {
+            outcomes.push((add.at, elsewhere::gone(&self.hold(add), add.step).await.map(|()| Synced::Done)));
+        }
         for add in others {
             outcomes.push((add.at, self.refused(&account, add, &imported, rows.len() > 1).await));
         }
         Ok(outcomes)
+    }
+
+    /// Whoever stands there under an address that they have left gets the new one first; says who may now be added, how the
+    /// others came out, and whether a call failed.
+    async fn leave_elsewhere(
+        &self,
+        account: &Account<'_>,
+        batch: Vec<Add<'a>>,
+    ) -> (Vec<Add<'a>>, Vec<(usize, Result<Synced, Error>)>, bool) {
+        let (mut ready, mut outcomes, mut failed) = (Vec::with_capacity(batch.len()), Vec::new(), false);
+        for add in batch {
+            let hold = self.hold(&add);
+            match elsewhere::leave(self.services, &hold, account, add.plan, add.step, add.row).await {
+                Ok(()) => ready.push(add),
+                Err(trouble) => {
+                    failed |= matches!(&trouble, Trouble::Call(error) if error.counts_against_breaker());
+                    let progress = Progress { set_aside: add.step.set_aside, active: add.step.was_active };
+                    let outcome = conclude(self.services, &hold, add.plan, add.step, progress, Err(trouble)).await;
+                    outcomes.push((add.at, outcome));
+                }
+            }
+        }
+        (ready, outcomes, failed)
     }
 
     /// What came of a row that was not written. Where the answer of many rows leaves it open, it goes once more by itself.
@@ -227,8 +257,8 @@ impl<'a> Many<'a> {
         imported: &ImportOutcome,
         of_many: bool,
     ) -> Result<Synced, Error> {
-        let Add { at, plan, step, row } = add;
-        let hold = Hold { services: self.services, task: &self.tasks[at], lease: self.provider.settings.lease };
+        let Add { plan, step, row, .. } = add;
+        let hold = self.hold(&add);
         let progress = Progress { set_aside: step.set_aside, active: true };
         let mut result = imported.result_of(&row.email_address);
         if result == RowResult::Unclear && of_many {
@@ -242,6 +272,11 @@ impl<'a> Many<'a> {
         }
         let added = outcome::added(self.services, &hold, account, plan, step, row, result).await;
         conclude(self.services, &hold, plan, step, progress, added).await
+    }
+
+    /// The claim under which somebody is added.
+    fn hold(&self, add: &Add<'_>) -> Hold<'a> {
+        Hold { services: self.services, task: &self.tasks[add.at], lease: self.provider.settings.lease }
     }
 
     fn state(&self, add: &Add<'_>, set_aside: bool, trouble: Option<&str>) -> DestinationState {

@@ -4,6 +4,7 @@
 //! one call ([`sync_people`]); whoever is taken off is taken off alone.
 
 mod common;
+mod elsewhere;
 mod many;
 mod outcome;
 mod plan;
@@ -44,6 +45,8 @@ pub(super) const SYNC_LANE: i16 = 1;
 
 /// What stands on record while an add is under way.
 const ADDING: &str = "about to be added";
+/// When it is looked again whether a change there shows: it may take them a second (campaign-monitor 5.2).
+const SETTLING: Duration = Duration::from_secs(2);
 /// What stands on record while somebody is set aside.
 const TAKING_OFF: &str = "about to be taken off";
 
@@ -226,6 +229,7 @@ async fn conclude(
     match result {
         Ok(active) => {
             note(Progress { active, set_aside: !active && progress.set_aside }, None).await?;
+            elsewhere::gone(hold, step).await?;
             Ok(Synced::Done)
         }
         Err(outcome::Trouble::Call(error)) => {
@@ -243,7 +247,12 @@ async fn conclude(
             // It stays as old as it is: a yes after it counts.
             state.synced_at = step.left_at.unwrap_or(state.synced_at);
             save(hold, state).await?;
+            elsewhere::gone(hold, step).await?;
             Ok(Synced::Done)
+        }
+        Err(outcome::Trouble::NotYet(text)) => {
+            note(progress, Some(&text)).await?;
+            Ok(Synced::Later(Some(SETTLING), text))
         }
         Err(outcome::Trouble::Changed) => Ok(Synced::Waiting(Duration::ZERO)),
         Err(outcome::Trouble::House(error)) => Err(error),
@@ -291,16 +300,26 @@ async fn take_off(
     if !step.is_gentle() {
         hold.confirm(step, None).await?;
         progress.set_aside = false;
-        return outcome::remove(account, plan, step).await;
+        return outcome::remove(account, step, &plan.addresses(step)).await;
     }
+    let mut addresses = plan.addresses(step);
     // What we have begun ourselves would look like what the person may have done.
-    if step.was_active && !outcome::still_there(services, hold, account, plan, step).await? {
-        return Ok(false);
+    if step.was_active {
+        let mut there = Vec::with_capacity(addresses.len());
+        for address in addresses {
+            if outcome::still_there(services, hold, account, plan, step, address).await? {
+                there.push(address);
+            }
+        }
+        if there.is_empty() {
+            return Ok(false);
+        }
+        addresses = there;
     }
     let begun = Progress { active: false, set_aside: true };
     hold.confirm(step, Some(state(services, hold.task, plan, step, begun, Some(TAKING_OFF)))).await?;
     *progress = begun;
-    outcome::remove(account, plan, step).await
+    outcome::remove(account, step, &addresses).await
 }
 
 /// What a destination is spoken to with: its API key, or tokens that renew themselves. The one place that hands it out.
@@ -332,6 +351,8 @@ fn state(
         synced_at: services.clock.now(),
         row_mark: step.mark.clone().filter(|_| progress.active && trouble.is_none()),
         last_error: trouble.map(|text| text.chars().take(300).collect()),
+        // Not written with the rest, see there.
+        stands_as: None,
     }
 }
 

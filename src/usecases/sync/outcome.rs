@@ -33,6 +33,8 @@ pub enum Trouble {
     Stuck(String),
     /// They hold a stop that is on record here, about something else than what is to be kept there now.
     HeldBack,
+    /// What was asked for there does not show yet.
+    NotYet(String),
     /// The record has changed since the plan was read, or another worker took over: to be planned anew.
     Changed,
     /// Something of ours failed.
@@ -75,17 +77,19 @@ pub async fn added(
     }
 }
 
-/// Takes the person off, see [`Step::is_gentle`]. That they are not there is the goal reached.
-pub async fn remove(account: &Account<'_>, plan: &Plan, step: &Step) -> Result<bool, Trouble> {
-    if step.is_gentle() {
-        account.delete(&step.list_id, &plan.address).await?;
-    } else {
-        account.unsubscribe(&step.list_id, &plan.address).await?;
-    }
-    if step.erased {
-        // Unsubscribed first, so that no file that somebody imports there mails them again; no call erases a person there
-        // (5.7), which is for the controller to do by hand.
-        account.delete(&step.list_id, &plan.address).await?;
+/// Takes the person off under these addresses, see [`Step::is_gentle`]. That they are not there is the goal reached.
+pub async fn remove(account: &Account<'_>, step: &Step, addresses: &[&str]) -> Result<bool, Trouble> {
+    for address in addresses {
+        if step.is_gentle() {
+            account.delete(&step.list_id, address).await?;
+        } else {
+            account.unsubscribe(&step.list_id, address).await?;
+        }
+        if step.erased {
+            // Unsubscribed first, so that no file that somebody imports there mails them again; no call erases a person
+            // there (5.7), which is for the controller to do by hand.
+            account.delete(&step.list_id, address).await?;
+        }
     }
     Ok(false)
 }
@@ -98,8 +102,9 @@ pub async fn still_there(
     account: &Account<'_>,
     plan: &Plan,
     step: &Step,
+    address: &str,
 ) -> Result<bool, Trouble> {
-    let Some(found) = account.subscriber(&step.list_id, &plan.address).await? else { return Ok(false) };
+    let Some(found) = account.subscriber(&step.list_id, address).await? else { return Ok(false) };
     match found.list_state() {
         Some(ListState::Active | ListState::Unconfirmed) => return Ok(true),
         Some(ListState::Unsubscribed) => {}

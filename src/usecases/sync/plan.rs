@@ -13,6 +13,7 @@ use crate::store::destinations::{Destination, DestinationState};
 use crate::store::former_lists::FormerList;
 use crate::store::{ReadTx, StoreError};
 
+use super::super::address::stands_as;
 use super::super::record::Person;
 use super::super::{Error, Services};
 use super::common::{Common, given};
@@ -44,6 +45,13 @@ pub struct PreferenceLink {
     pub is_new: bool,
 }
 
+impl Plan {
+    /// Every address under which the person may stand on the list of a step, the one in force last.
+    pub fn addresses<'a>(&'a self, step: &'a Step) -> Vec<&'a str> {
+        step.elsewhere.iter().map(String::as_str).chain([self.address.as_str()]).collect()
+    }
+}
+
 /// What is to be done at one list.
 pub struct Step {
     /// The destination.
@@ -73,6 +81,10 @@ pub struct Step {
     pub set_aside: bool,
     /// Since when we know them to be off this list.
     pub left_at: Option<Timestamp>,
+    /// Other addresses under which the person may stand there since the address changed.
+    pub elsewhere: Vec<String>,
+    /// The same as it is noted, to tell whether more were noted since.
+    pub stands_as: Option<Vec<u8>>,
     /// When we last took the person off there, or by an unsubscribe off another list of the client, which may have
     /// reached this one: until then, a stop there was ours, or is on record here.
     pub stopped_by_us: Option<Timestamp>,
@@ -277,7 +289,7 @@ fn step(
     let state = place.state.as_ref();
     let was_active = state.is_some_and(|state| state.active);
     // Nobody who was never brought there is taken off there.
-    if !wanted && !was_active && state.is_none_or(|state| state.last_error.is_none()) {
+    if !wanted && !was_active && state.is_none_or(|state| !state.is_open()) {
         return Ok(None);
     }
     let standing: Vec<&Consent> =
@@ -300,6 +312,7 @@ fn step(
             && state.last_error.is_none()
             && state.row_mark == mark
             && (!wanted || place.fields_at.is_none_or(|made| state.synced_at >= made))
+            && state.stands_as.is_none()
     };
     if state.is_some_and(is_in_step) {
         return Ok(None);
@@ -320,6 +333,8 @@ fn step(
         erased,
         was_active,
         set_aside: state.is_some_and(|state| state.set_aside),
+        elsewhere: state.map(|state| stands_as(person, state)).transpose()?.unwrap_or_default(),
+        stands_as: state.and_then(|state| state.stands_as.clone()),
         left_at: state.filter(|state| left(state)).map(|state| state.synced_at),
         stopped_by_us,
         destination: place.destination,

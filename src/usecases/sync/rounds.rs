@@ -18,6 +18,7 @@ use crate::store::outbox::Task;
 use crate::store::round_entries::{RoundEntry, RoundList};
 use crate::store::{ReadTx, StoreError, WriteTx};
 
+use super::super::address::left_address;
 use super::super::campaigns::handed::stops::{self, Stopped};
 use super::super::campaigns::handed::turned::{OnTheWay, turn_back};
 use super::super::campaigns::handed::{Records, Somebody, open_people};
@@ -30,7 +31,8 @@ const UNSETTLED: std::time::Duration = std::time::Duration::from_secs(5);
 /// Somebody who is to leave a round's list.
 struct Leaver {
     entry: RoundEntry,
-    address: String,
+    /// Under which the person may be there: the one in force, and those left since.
+    addresses: Vec<String>,
     list_id: String,
     destination: Destination,
 }
@@ -80,11 +82,19 @@ async fn leavers(services: &Services, scope: ControllerScope, people: Vec<Subjec
                 let people = open_people(tx, &keys, scope, entries)?;
                 let records = Records::read(tx, scope, id, &people, &wanted)?;
                 for one in people {
-                    let over = over(&round.campaign, now) && one.entry.state == EntryState::There;
-                    if over || records.judge(&one, &round.purposes, now, &rules).is_err() {
+                    let left = tx.former_addresses(&[(scope.controller(), one.person.row.id)])?;
+                    let moved = left.iter().any(|left| one.entry.handed_at.is_none_or(|at| left.left_at >= at));
+                    // Whoever is on the way is settled by the round's own work, unless they may not be asked any more.
+                    let is_there = one.entry.state == EntryState::There;
+                    let leaves = is_there && (moved || over(&round.campaign, now));
+                    if leaves || records.judge(&one, &round.purposes, now, &rules).is_err() {
                         let Somebody { entry, person, .. } = one;
-                        let (address, destination) = (person.address.as_sent(), round.destination.clone());
-                        leavers.push(Leaver { entry, address, list_id: list_id.clone(), destination });
+                        let mut addresses = vec![person.address.as_sent()];
+                        for left in &left {
+                            addresses.push(left_address(&person, left)?.as_sent());
+                        }
+                        let (list_id, destination) = (list_id.clone(), round.destination.clone());
+                        leavers.push(Leaver { entry, addresses, list_id, destination });
                     }
                 }
             }
@@ -162,14 +172,28 @@ type Found = Option<(SuppressionReason, String)>;
 
 /// Looks first: a stop that nobody has told us of would be lost with the entry.
 async fn take_off(account: &Account<'_>, leaver: &Leaver) -> Result<Found, crate::campaign_monitor::CallError> {
-    let Some(found) = account.subscriber(&leaver.list_id, &leaver.address).await? else { return Ok(None) };
+    let mut stops = Vec::new();
+    for (at, address) in leaver.addresses.iter().enumerate() {
+        let found = take_off_one(account, &leaver.list_id, address).await?;
+        // That a mailbox left since is dead says nothing of the person.
+        stops.extend(found.filter(|(reason, _)| at == 0 || !reason.is_about_mailbox()));
+    }
+    Ok(stops.into_iter().next())
+}
+
+async fn take_off_one(
+    account: &Account<'_>,
+    list_id: &str,
+    address: &str,
+) -> Result<Found, crate::campaign_monitor::CallError> {
+    let Some(found) = account.subscriber(list_id, address).await? else { return Ok(None) };
     let stop = match found.list_state() {
         Some(ListState::Unsubscribed) => Some(SuppressionReason::Withdrawn),
         Some(ListState::Bounced) => Some(SuppressionReason::HardBounce),
         Some(ListState::Active | ListState::Unconfirmed | ListState::Deleted) | None => None,
     };
     if stop.is_none() && found.list_state() != Some(ListState::Deleted) {
-        account.delete(&leaver.list_id, &leaver.address).await?;
+        account.delete(list_id, address).await?;
     }
     Ok(stop.map(|reason| (reason, found.date)))
 }

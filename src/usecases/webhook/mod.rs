@@ -112,8 +112,12 @@ fn stop_in(event: &WebhookEvent, keys: &ControllerKeys, zone: Option<&Zone>) -> 
         Told::Subscribe | Told::Unknown(_) => return None,
     };
     let address = EmailAddress::parse(address).ok()?;
+    let fingerprint = |address: &EmailAddress| keys.email_fingerprint(&address.match_key()).to_vec();
+    let moved_to = event.moved_from().and(event.email_address.as_deref());
+    let moved_to = moved_to.filter(|_| event.kind == Told::Update).and_then(|to| EmailAddress::parse(to).ok());
     Some(Stop {
-        fingerprint: keys.email_fingerprint(&address.match_key()).to_vec(),
+        moved_to: moved_to.as_ref().map(fingerprint),
+        fingerprint: fingerprint(&address),
         address,
         reason,
         deleted: event.kind == Told::Deactivate && state.eq_ignore_ascii_case("deleted"),

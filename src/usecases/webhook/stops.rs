@@ -49,6 +49,8 @@ pub struct Stop {
     pub fingerprint: Vec<u8>,
     /// Of whom.
     pub address: EmailAddress,
+    /// Under which the person is found by the address that it was changed to there, if it says that.
+    pub moved_to: Option<Vec<u8>>,
     /// Why.
     pub reason: SuppressionReason,
     /// Removed by the list's owner, which may have been us.
@@ -60,7 +62,8 @@ pub struct Stop {
 impl Stop {
     /// Whether the one says all that the other does.
     fn is_like(&self, other: &Self) -> bool {
-        (&self.fingerprint, self.reason, self.deleted) == (&other.fingerprint, other.reason, other.deleted)
+        (&self.fingerprint, &self.moved_to, self.reason, self.deleted)
+            == (&other.fingerprint, &other.moved_to, other.reason, other.deleted)
     }
 }
 
@@ -99,12 +102,15 @@ pub fn record(
 ) -> Result<usize, Error> {
     let occasion = Occasion::plain(services.clock.now(), Method::Destination, Some(list.source.clone()));
     let scope = list.scope;
-    let fingerprints: Vec<Vec<u8>> = stops.iter().map(|stop| stop.fingerprint.clone()).collect();
-    let mut people: HashMap<Vec<u8>, Person> = HashMap::new();
-    for row in tx.lock_subjects_by_fingerprints(scope, &fingerprints)? {
-        people.insert(row.email_key.clone(), Person::open(scope, keys, row)?);
+    let named = stops.iter().flat_map(|stop| [Some(&stop.fingerprint), stop.moved_to.as_ref()]).flatten();
+    let fingerprints: HashSet<Vec<u8>> = named.cloned().collect();
+    let mut people: HashMap<Vec<u8>, Vec<Person>> = HashMap::new();
+    for reached in tx.lock_people_told(scope, &fingerprints.into_iter().collect::<Vec<_>>())? {
+        people.entry(reached.told).or_default().push(Person::open(scope, keys, reached.row)?);
     }
-    let ids: Vec<SubjectId> = people.values().map(|person| person.row.id).collect();
+    let mut ids: Vec<SubjectId> = people.values().flatten().map(|person| person.row.id).collect();
+    ids.sort_unstable();
+    ids.dedup();
     // After the locks, so that what came in meanwhile is seen.
     let states = tx.destination_states_on(scope, &ids, &list.id)?;
     let states: HashMap<SubjectId, DestinationState> = states.into_iter().map(|s| (s.subject_id, s)).collect();
@@ -117,7 +123,8 @@ pub fn record(
     let (mut acted, mut refused, mut leave) = (0, Vec::new(), Vec::new());
     for stop in stops {
         let listed = |purpose| entry(keys, scope, &stop.address, purpose, stop.reason, &occasion);
-        let Some(person) = people.get(&stop.fingerprint) else {
+        let reached = people.get(&stop.fingerprint).map(Vec::as_slice).unwrap_or_default();
+        if reached.is_empty() {
             // Removed by the list's owner, perhaps by us: no word of the person (campaign-monitor 15.1).
             if stop.deleted {
                 continue;
@@ -126,28 +133,43 @@ pub fn record(
             entries.extend(list.meant(None).into_iter().map(listed));
             acted += 1;
             continue;
-        };
-        let id = person.row.id;
-        let state = states.get(&id);
-        let mut purposes = list.meant(state);
-        // A complaint or a bounce is news all the same.
-        if stop.reason == SuppressionReason::Withdrawn {
-            purposes = stop.still_about(purposes, |purpose| yes.get(&(id, purpose)).copied());
-            if purposes.is_empty() || state.map_or(stop.deleted, |state| stop.is_echo(state)) {
+        }
+        let before = acted;
+        for person in reached {
+            let id = person.row.id;
+            let state = states.get(&id);
+            let mut purposes = list.meant(state);
+            // An address that the person has left: what the list's owner did with it, perhaps we, is no word of theirs; nor is
+            // the change of it there to one that is theirs as well, which is our own doing come back (section 14.4).
+            let is_former = person.row.email_key != stop.fingerprint;
+            if is_former && (stop.deleted || stop.is_own_move(id, &people)) {
                 continue;
             }
+            // A complaint or a bounce is news all the same.
+            if stop.reason == SuppressionReason::Withdrawn {
+                purposes = stop.still_about(purposes, |purpose| yes.get(&(id, purpose)).copied());
+                let echo = state.map_or(stop.deleted, |state| stop.is_echo(state));
+                if purposes.is_empty() || echo {
+                    continue;
+                }
+            }
+            acted = before + 1;
+            if is_former && stop.reason == SuppressionReason::HardBounce {
+                // It says something of a mailbox that is not the person's any more.
+                entries.push(listed(EVERY_PURPOSE));
+                continue;
+            }
+            leave.push(id);
+            if stop.reason == SuppressionReason::HardBounce {
+                entries.push(listed(EVERY_PURPOSE));
+                tx.set_undeliverable(scope, id, true)?;
+                continue;
+            }
+            refused.push(id);
+            let command = Command::Withdraw { reason: stop.reason };
+            let change = |purpose| Change { person, purpose, command, occasion: occasion.clone() };
+            changes.extend(purposes.into_iter().map(change));
         }
-        acted += 1;
-        leave.push(id);
-        if stop.reason == SuppressionReason::HardBounce {
-            entries.push(listed(EVERY_PURPOSE));
-            tx.set_undeliverable(scope, id, true)?;
-            continue;
-        }
-        refused.push(id);
-        let command = Command::Withdraw { reason: stop.reason };
-        let change = |purpose| Change { person, purpose, command, occasion: occasion.clone() };
-        changes.extend(purposes.into_iter().map(change));
     }
     for piece in entries.chunks(ENTRIES) {
         tx.suppress(piece)?;
@@ -166,6 +188,12 @@ pub fn record(
 }
 
 impl Stop {
+    /// Whether the address was changed there to one that is this person's too, now or before.
+    fn is_own_move(&self, id: SubjectId, people: &HashMap<Vec<u8>, Vec<Person>>) -> bool {
+        let to = self.moved_to.as_ref().and_then(|to| people.get(to));
+        to.is_some_and(|people| people.iter().any(|person| person.row.id == id))
+    }
+
     /// Late news of a stop that the person has since undone here, by a newer act of her own, is none for the purpose of
     /// that act. What else is kept on the list and was consented to before is stopped; `yes` tells when that was.
     fn still_about(&self, purposes: Vec<PurposeId>, yes: impl Fn(PurposeId) -> Option<Timestamp>) -> Vec<PurposeId> {
@@ -218,6 +246,7 @@ mod tests {
     fn stop(who: u8, reason: SuppressionReason, told_until: Option<i64>) -> Stop {
         Stop {
             fingerprint: vec![who],
+            moved_to: None,
             address: EmailAddress::parse("ana@example.org").expect("an address"),
             reason,
             deleted: false,

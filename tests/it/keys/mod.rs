@@ -55,7 +55,7 @@ async fn rows(app: &TestApp, key_use: KeyUse, wanted: i32, kind: KeyedRows) -> i
     key.rows.iter().find(|(named, _)| *named == kind).map(|(_, count)| *count).expect("this kind is counted")
 }
 
-async fn rotate(app: &TestApp, key_use: KeyUse) {
+pub async fn rotate(app: &TestApp, key_use: KeyUse) {
     rotate_key(&app.services, app.scope, key_use).await.unwrap();
 }
 

@@ -181,19 +181,21 @@ async fn note(bench: &Bench<'_>, people: &[Subscriber], reason: SuppressionReaso
     let (house, scope, id) = (bench.services.clone(), bench.scope, bench.campaign.id);
     let work = move |tx: &mut WriteTx<'_>| {
         let marks: Vec<Vec<u8>> = told.keys().cloned().collect();
-        let found = tx.subjects_by_fingerprints(scope, &marks)?;
-        let ids: Vec<SubjectId> = found.iter().map(|row| row.id).collect();
+        let found = tx.people_told(scope, &marks)?;
+        let ids: Vec<SubjectId> = found.iter().map(|reached| reached.row.id).collect();
         let ours: HashMap<SubjectId, bool> = tx
             .round_entries_of(scope, id, &ids)?
             .into_iter()
             .map(|entry| (entry.subject_id, entry.handed_at.is_some()))
             .collect();
-        let stops = found.iter().filter_map(|row| {
+        // A mailbox that somebody has left says nothing of theirs.
+        let found = found.iter().filter(|one| !(one.is_former() && reason == SuppressionReason::HardBounce));
+        let stops = found.filter_map(|reached| {
             Some(Stopped {
-                subject: row.id,
+                subject: reached.row.id,
                 reason,
-                until: told.get(&row.email_key).copied().flatten(),
-                asked: *ours.get(&row.id)?,
+                until: told.get(&reached.told).copied().flatten(),
+                asked: *ours.get(&reached.row.id)?,
                 words: "found on the round's list".to_owned(),
             })
         });

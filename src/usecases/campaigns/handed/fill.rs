@@ -17,6 +17,7 @@ use crate::domain::task::TaskKind;
 use crate::domain::time::Timestamp;
 use crate::store::outbox::Task;
 use crate::store::round_entries::RoundEntry;
+use crate::store::subjects::Subject;
 use crate::store::{ReadTx, WriteTx};
 
 use super::super::super::Error;
@@ -149,7 +150,11 @@ async fn set_out(bench: &Bench<'_>, people: Vec<Somebody>) -> Result<Option<Vec<
     let work = move |tx: &mut WriteTx<'_>| {
         let mut people = people.clone();
         let ids: Vec<SubjectId> = people.iter().map(|one| one.person.row.id).collect();
-        tx.lock_people(&ids.iter().map(|id| (scope.controller(), *id)).collect::<Vec<_>>())?;
+        let whose: Vec<_> = ids.iter().map(|id| (scope.controller(), *id)).collect();
+        let locked = tx.lock_people(&whose)?;
+        // Whoever has moved since they were read is read anew.
+        people.retain(|one| !has_moved(one, &locked));
+        let left: HashSet<SubjectId> = tx.former_addresses(&whose)?.iter().map(|left| left.subject_id).collect();
         if !tx.extend_lease(&task, lease)? {
             return Ok::<_, Error>(None);
         }
@@ -165,6 +170,11 @@ async fn set_out(bench: &Bench<'_>, people: Vec<Somebody>) -> Result<Option<Vec<
         let tracking: Vec<&Purpose> = purposes.iter().filter(|p| p.kind == PurposeKind::Tracking).collect();
         let (mut passed, mut turned) = (Vec::new(), Turned::default());
         for one in people {
+            if one.entry.state == EntryState::Going && left.contains(&one.person.row.id) {
+                // Perhaps there under an address that they have left: taken off under each of them.
+                turned.perhaps_there(one);
+                continue;
+            }
             match records.judge(&one, &purposes, now, &house.rules) {
                 Ok(allowed) => passed.push((one, allowed)),
                 Err(reason) => {
@@ -188,6 +198,12 @@ async fn set_out(bench: &Bench<'_>, people: Vec<Somebody>) -> Result<Option<Vec<
         Ok(Some(going.collect()))
     };
     bench.services.store.write(id.uuid(), work).await
+}
+
+/// Whether somebody is reached at another address than the one that was read.
+fn has_moved(one: &Somebody, locked: &[Subject]) -> bool {
+    let row = locked.iter().find(|row| row.id == one.person.row.id);
+    row.is_some_and(|row| row.erased_at.is_none() && row.email_key != one.person.row.email_key)
 }
 
 fn leaving(scope: ControllerScope, id: SubjectId, now: Timestamp) -> Task {
@@ -257,7 +273,7 @@ async fn arrive(bench: &Bench<'_>, going: &[Going], outcome: &Arc<ImportOutcome>
         (going.iter().map(|going| going.one.clone()).collect(), outcome.clone());
     let work = move |tx: &mut WriteTx<'_>| {
         let ids: Vec<SubjectId> = people.iter().map(|one| one.person.row.id).collect();
-        tx.lock_people(&ids.iter().map(|id| (scope.controller(), *id)).collect::<Vec<_>>())?;
+        let locked = tx.lock_people(&ids.iter().map(|id| (scope.controller(), *id)).collect::<Vec<_>>())?;
         let now = house.clock.now();
         let campaign = tx.campaign(scope, id)?;
         let purposes = tx.purposes_in_order(scope, &campaign.purposes()?)?;
@@ -269,14 +285,19 @@ async fn arrive(bench: &Bench<'_>, going: &[Going], outcome: &Arc<ImportOutcome>
         let records = Records::read(tx, scope, id, &there, &wanted)?;
         let leave: Vec<Task> = there
             .iter()
-            .filter(|one| records.judge(one, &purposes, now, &house.rules).is_err())
+            .filter(|one| has_moved(one, &locked) || records.judge(one, &purposes, now, &house.rules).is_err())
             .map(|one| leaving(scope, one.person.row.id, now))
             .collect();
         let notice = tx.notice(scope, campaign.notice_id)?;
         let first: Vec<&Somebody> = there.iter().filter(|one| one.entry.handed_at.is_none()).collect();
         record::asked(tx, &house, &campaign, &notice, &first, now)?;
         for one in &mut there {
-            one.entry.handed_at.get_or_insert(now);
+            // Who has moved meanwhile was handed the link before, under the address that they have left.
+            let left = match has_moved(one, &locked) {
+                true => tx.former_addresses(&[(scope.controller(), one.person.row.id)])?.pop(),
+                false => None,
+            };
+            one.entry.handed_at.get_or_insert(left.map_or(now, |left| left.left_at));
             one.entry.state = EntryState::There;
         }
         let entries: Vec<RoundEntry> =

@@ -36,11 +36,16 @@ impl Turned {
             self.refused.push((one.person.row.id, reason));
         }
         if one.entry.state == EntryState::Going {
-            self.there.push(one.person.row.id);
-            self.entries.push(RoundEntry { state: EntryState::There, ..one.entry });
+            self.perhaps_there(one);
         } else {
             self.entries.push(left_out(&one));
         }
+    }
+
+    /// Has somebody taken off who may have arrived, whatever they may be asked.
+    pub fn perhaps_there(&mut self, one: Somebody) {
+        self.there.push(one.person.row.id);
+        self.entries.push(RoundEntry { state: EntryState::There, ..one.entry });
     }
 
     /// Notes it.

@@ -12,10 +12,10 @@ use crate::links::{Claims, SigningKey};
 use crate::mail::message::Filled;
 use crate::mail::message::{ListId, Unsubscribe};
 use crate::mail::phrases::{Phrases, for_language};
-use crate::mail::render::confirmation;
+use crate::mail::render::{address_change, confirmation};
 use crate::mail::{
-    Body, Cast, ConfirmationContext, Kind, MailTemplate, Mould, Outgoing, Recipient, RenderError, RepermissionTerms,
-    compose, message_id,
+    AddressChangeContext, Body, Cast, ConfirmationContext, Kind, MailTemplate, Mould, Outgoing, Recipient, RenderError,
+    RepermissionTerms, compose, message_id,
 };
 use crate::store::campaigns::Campaign;
 use crate::store::links::Link;
@@ -54,7 +54,18 @@ fn link(
     action: LinkAction,
     expires_at: Option<Timestamp>,
 ) -> Result<(Link, String), Error> {
-    let id = LinkId::from_uuid(services.ids.random());
+    link_of(services, signer, material, action, LinkId::from_uuid(services.ids.random()), expires_at)
+}
+
+/// [`link`] with an id that is known already.
+fn link_of(
+    services: &Services,
+    signer: &SigningKey,
+    material: &Material,
+    action: LinkAction,
+    id: LinkId,
+    expires_at: Option<Timestamp>,
+) -> Result<(Link, String), Error> {
     let claims = match expires_at {
         Some(end) => Claims::until(action, id, end),
         None => Claims::withdrawal(id),
@@ -105,6 +116,18 @@ pub(super) fn render(
             confirmed = confirmation(&context).map_err(|e| failed(&e))?;
             let (text, html) = (Body::Text(&confirmed.text), Body::Text(&confirmed.html));
             (Filled { subject: confirmed.subject.clone(), text, html }, vec![confirm, not_me], None)
+        }
+        MailKind::AddressChange => {
+            let change = material
+                .change
+                .as_ref()
+                .ok_or_else(|| Error::Internal("a mail about a change of address without one".into()))?;
+            let end = change.expires_at;
+            let (record, move_link) = link_of(services, signer, material, LinkAction::Move, change.id, Some(end))?;
+            let context = address_change_context(services, material, phrases, to, end, move_link);
+            confirmed = address_change(&context).map_err(|e| failed(&e))?;
+            let (text, html) = (Body::Text(&confirmed.text), Body::Text(&confirmed.html));
+            (Filled { subject: confirmed.subject.clone(), text, html }, vec![record], None)
         }
         MailKind::Repermission => {
             let campaign = material
@@ -177,6 +200,29 @@ fn confirmation_context(
         valid_until: phrases.moment(end.micros()).unwrap_or_default(),
         confirm_link,
         not_me_link,
+        policy_link: policy_link(services, &material.policy),
+        policy_label: phrases.policy_version(&material.policy.label),
+    }
+}
+
+fn address_change_context(
+    services: &Services,
+    material: &Material,
+    phrases: &Phrases,
+    to: &str,
+    end: Timestamp,
+    move_link: String,
+) -> AddressChangeContext {
+    AddressChangeContext {
+        language: material.notice.wording.language.clone(),
+        address: to.to_owned(),
+        masked_old: material.person.address.masked(),
+        controller: material.controller.name.clone(),
+        postal: material.sender.postal.clone(),
+        reply_address: material.sender.reply_to.clone().unwrap_or_else(|| material.sender.address.clone()),
+        requested_at: phrases.moment(material.mail.created_at.micros()).unwrap_or_default(),
+        valid_until: phrases.moment(end.micros()).unwrap_or_default(),
+        move_link,
         policy_link: policy_link(services, &material.policy),
         policy_label: phrases.policy_version(&material.policy.label),
     }

@@ -32,9 +32,7 @@ impl Caps {
         let (services, rules) = (first.services.clone(), first.services.rules.clone());
         let day = now.seconds().div_euclid(86_400);
         caps.per_person(tx, &mut left, now)?;
-        let mailbox = |(handing, _): &(&Handing, &Mail)| {
-            Some(mailbox_mark(&services, day, &handing.draft.person.address).to_vec())
-        };
+        let mailbox = |(handing, _): &(&Handing, &Mail)| Some(mailbox_mark(&services, day, &handing.draft.to).to_vec());
         caps.count(tx, &mut left, day, rules.confirmations_per_mailbox_day, mailbox)?;
         let network = |(_, mail): &(&Handing, &Mail)| mail.origin_mark.clone();
         caps.count(tx, &mut left, day, rules.confirmations_per_network_day, network)?;
@@ -63,19 +61,26 @@ impl Caps {
         people.sort_unstable();
         people.dedup();
         let since = now.minus(DAY.max(rules.confirmation_gap));
-        let mut recent: HashMap<(ControllerId, SubjectId), Vec<Sent>> = HashMap::new();
-        for mail in tx.mails_handed_over_to(&people, MailKind::Confirmation, since)? {
-            let sent = (mail.id, mail.form_id, mail.created_at);
-            recent.entry((mail.controller_id, mail.subject_id)).or_default().push(sent);
+        let mut recent: HashMap<(ControllerId, SubjectId, MailKind), Vec<Sent>> = HashMap::new();
+        for kind in [MailKind::Confirmation, MailKind::AddressChange] {
+            if !left.iter().any(|(_, mail)| mail.kind == kind) {
+                continue;
+            }
+            for mail in tx.mails_handed_over_to(&people, kind, since)? {
+                let sent = (mail.id, mail.form_id, mail.created_at);
+                recent.entry((mail.controller_id, mail.subject_id, kind)).or_default().push(sent);
+            }
         }
         let most = usize::try_from(rules.confirmations_per_controller_day).unwrap_or(usize::MAX);
         left.retain(|(_, mail)| {
-            let sent = recent.entry((mail.controller_id, mail.subject_id)).or_default();
+            let sent = recent.entry((mail.controller_id, mail.subject_id, mail.kind)).or_default();
             let others = || sent.iter().filter(|(id, ..)| *id != mail.id);
             let same_form =
                 others().any(|(_, form, at)| *form == mail.form_id && *at > now.minus(rules.confirmation_gap));
             let today = others().filter(|(.., at)| *at > now.minus(DAY)).count();
-            if same_form || today >= most {
+            // The gap is for a form that is sent again and again; who corrects a new address may do so at once.
+            let too_soon = same_form && mail.kind == MailKind::Confirmation;
+            if too_soon || today >= most {
                 self.0.insert((mail.controller_id, mail.id));
                 return false;
             }

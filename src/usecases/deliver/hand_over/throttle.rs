@@ -11,7 +11,6 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::crypto::secret::{Key, keyed_hash};
-use crate::domain::gate::MailKind;
 use crate::domain::ids::{CampaignId, ControllerId, MailId};
 use crate::domain::throttle::{BucketKind, Calendar, GRACE, HORIZON, Place, Rate, place, take_ahead};
 use crate::domain::time::Timestamp;
@@ -21,7 +20,7 @@ use crate::store::campaigns::Campaign;
 use crate::store::mails::Mail;
 
 use super::super::super::{Error, Services};
-use super::Handing;
+use super::{Handing, is_capped};
 
 /// A bucket's key: whose, and of what.
 type BucketKey = (ControllerId, Vec<u8>);
@@ -86,7 +85,7 @@ impl Throttled {
         }
         let mut searched: HashMap<Vec<BucketKey>, i64> = HashMap::new();
         for (mail, keys) in asking {
-            if mail.kind == MailKind::Confirmation {
+            if is_capped(mail.kind) {
                 for (key, calendar) in calendars.iter_mut().filter(|(key, _)| keys.contains(key)) {
                     take_ahead(calendar, wanted[key].rate, now);
                 }
@@ -156,7 +155,7 @@ impl<'a> Marks<'a> {
         let of_sender = [throttles.sender_per_hour, handing.draft.sender_per_hour].into_iter().flatten().min();
         add(BucketKind::Sender, of_sender, &|| mail.sender_id.uuid().as_bytes().to_vec());
         add(BucketKind::RecipientDomain, throttles.recipient_domain_per_hour, &|| {
-            let domain = handing.draft.person.address.domain();
+            let domain = handing.draft.to.domain();
             keyed_hash(&self.key, &[b"domain:v1", controller.to_string().as_bytes(), domain.as_bytes()]).to_vec()
         });
         buckets
