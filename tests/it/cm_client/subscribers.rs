@@ -224,7 +224,7 @@ async fn an_entry_that_is_not_there_or_whose_new_address_is_taken_is_told_apart_
     for (status, code, expected) in
         [(400, 203, Some(Renamed::WasNotThere)), (400, 201, Some(Renamed::Taken)), (400, 211, None)]
     {
-        let provider = Provider::with([Reply::json(status, &format!(r#"{{"Code":{code},"Message":"no"}}"#))]).await;
+        let provider = Provider::with([Reply::json(status, format!(r#"{{"Code":{code},"Message":"no"}}"#))]).await;
         let outcome = provider.account().update("l1", "anna@example.com", &row).await;
         assert_eq!(outcome.ok(), expected, "{code}");
     }
